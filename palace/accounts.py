@@ -1,0 +1,46 @@
+"""Accounts and the keys that open them."""
+
+from contextlib import suppress
+
+from palace.clock import timestamp
+from palace.keys import digest, hint, new_key
+from palace.resource import Services
+from palace.storage import IdTaken, Transaction
+
+FIRST_ACCOUNT = "default"
+KEY_ID_HEX_DIGITS = 10
+
+
+async def ensure_account(name: str, services: Services) -> tuple[int, bool]:
+    """The number of the account with this name, and whether it was made just now."""
+    known = await services.store.reading.find_account(name)
+    if known is not None:
+        return known, False
+    created_at = timestamp(services.clock.now())
+    return await services.store.transact(lambda tx: tx.insert_account(name, created_at)), True
+
+
+async def add_key(account: int, label: str, services: Services) -> str:
+    """A new key for the account. This is the only time that anybody sees it."""
+    key = new_key(services.ids)
+    await _store_key(key, account, label, services)
+    return key
+
+
+async def ensure_key(key: str, account: int, services: Services) -> None:
+    """Make sure that this very key exists; it is given to the account unless another one has it."""
+    if await services.store.reading.find_key(digest(key)) is None:
+        with suppress(IdTaken):
+            await _store_key(key, account, "PALACE_API_KEY", services)
+
+
+async def _store_key(key: str, account: int, label: str, services: Services) -> None:
+    key_id = services.ids.new("k", KEY_ID_HEX_DIGITS)
+    created_at = timestamp(services.clock.now())
+
+    async def insert(tx: Transaction) -> None:
+        await tx.insert_key(
+            key_id=key_id, digest=digest(key), account=account, label=label, hint=hint(key), created_at=created_at
+        )
+
+    await services.store.transact(insert)

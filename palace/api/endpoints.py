@@ -1,0 +1,101 @@
+"""One path of a resource: a request becomes a `Call`, a `Reply` becomes an answer."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from palace.api.auth import authenticate
+from palace.api.bodies import (
+    DOCUMENT_TYPES,
+    MERGE_PATCH,
+    PATCH_TYPES,
+    header,
+    media_type,
+    parse_document,
+    parse_patch,
+    read_body,
+)
+from palace.call import Call, Reply
+from palace.errors import BadRequest, Detail, MethodNotAllowed
+from palace.resource import Endpoint, Resource, Services
+from palace.vocabulary import AmbiguousAlias, Words, canonical_document, canonical_patch
+
+JSON = (b"content-type", b"application/json")
+
+
+class ResourcePath:
+    """All methods of one path, as an ASGI application."""
+
+    def __init__(
+        self, resource: Resource, methods: Mapping[str, Endpoint], words: Words, services: Services, largest_body: int
+    ) -> None:
+        self._resource = resource
+        self._methods = methods
+        self._words = words
+        self._services = services
+        self._largest_body = largest_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises ClientError."""
+        scope["palace.words"] = self._words
+        endpoint = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if endpoint is None:
+            raise not_allowed(scope["method"], self._methods)
+        account = await authenticate(header(scope, b"x-api-key"), self._services.store.reading)
+        call = Call(account, self._words, scope["path_params"])
+        if scope["query_string"]:
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            call.query = self._canonical(query)
+        if endpoint.body != "none":
+            await self._read(call, endpoint, scope, receive)
+        reply = await endpoint.handler(self._resource, call, self._services)
+        await send_reply(reply, self._words, send)
+
+    async def _read(self, call: Call, endpoint: Endpoint, scope: Scope, receive: Receive) -> None:
+        media = media_type(scope, PATCH_TYPES if endpoint.body == "patch" else DOCUMENT_TYPES)
+        body = await read_body(scope, receive, self._largest_body)
+        if endpoint.body == "patch" and media != MERGE_PATCH:
+            call.body_as_sent = parse_patch(body, self._services.limits)
+        else:
+            call.body_as_sent = parse_document(body, self._services.limits)
+        call.body = self._canonical(call.body_as_sent)
+        call.is_merge_patch = media == MERGE_PATCH
+        call.wants_representation = "return=representation" in (header(scope, b"prefer") or "")
+
+    def _canonical(self, sent: Any) -> Any:
+        """What was sent, in the vocabulary used inside. Raises BadRequest for two spellings that differ."""
+        translate = canonical_patch if isinstance(sent, list) else canonical_document
+        try:
+            return translate(sent, self._words.known)
+        except AmbiguousAlias as error:
+            raise BadRequest(f"Bad Request. {error}", [Detail("ambiguous_alias", str(error))]) from error
+
+
+async def send_reply(reply: Reply, words: Words, send: Send) -> None:
+    """The reply in the words of its route. 204 and 304 have neither a body nor a content-length (RFC 9110)."""
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if reply.status not in (204, 304):
+        headers += [JSON, (b"content-length", str(len(body := _spelled(reply.document, words))).encode("ascii"))]
+    else:
+        body = b""
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _spelled(document: bytes, words: Words) -> bytes:
+    if not words.is_legacy:
+        return document
+    shown = orjson.loads(document)
+    if isinstance(shown.get("data"), list):  # A page of documents.
+        return orjson.dumps({**shown, "data": [words.document(item) for item in shown["data"]]})
+    return orjson.dumps(words.document(shown))
+
+
+def not_allowed(method: str, known: Iterable[str]) -> MethodNotAllowed:
+    """The 405 that names the methods there are."""
+    allowed = sorted(known)
+    problem = f"There is no {method} here, only {', '.join(allowed)}."
+    return MethodNotAllowed(problem, headers={"allow": ", ".join(allowed)})

@@ -1,0 +1,222 @@
+"""The OpenAPI document, generated from the list of resources: names, tags and examples as in the published one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palace import __version__
+from palace.api.bodies import PATCH_TYPES
+from palace.resource import READ_ONLY_TIMES, Endpoint, Resource
+from palace.settings import Settings
+from palace.vocabulary import Aliases, legacy_document
+
+Schema = dict[str, Any]
+COMPONENTS = "#/components/schemas/"
+EXAMPLE_TIME = "2026-10-09T10:00:00.000000Z"
+EXAMPLE_IDS = {"pal": "pcb7a34da5fe", "face": "r4067604db72"}
+DESCRIPTION = (
+    "An open, self-hosted server for the Tavus Developer API. An independent implementation, "
+    "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words."
+)
+
+ANY_JSON: Schema = {"description": "Any JSON."}
+PATCH_SCHEMA: Schema = {
+    "type": "array",
+    "description": "JSON Patch (RFC 6902): carried out in order, all operations or none.",
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "remove", "replace", "copy", "move", "test"]},
+            "path": {"type": "string", "description": "JSON Pointer (RFC 6901).", "example": "/layers/llm/model"},
+            "value": {**ANY_JSON, "example": "tavus-llama-4"},
+            "from": {"type": "string", "description": "JSON Pointer of the source, for copy and move."},
+        },
+    },
+}
+ERROR_SCHEMA: Schema = {
+    "type": "object",
+    "required": ["message", "error", "details", "request_id"],
+    "properties": {
+        "message": {"type": "string"},
+        "error": {"type": "string", "description": "The same text as `message`."},
+        "details": {
+            "type": "array",
+            "description": "One entry for each problem.",
+            "items": {
+                "type": "object",
+                "required": ["code", "problem"],
+                "properties": {
+                    "code": {"type": "string"},
+                    "problem": {"type": "string"},
+                    "pointer": {"type": "string", "description": "JSON Pointer of the place at fault."},
+                    "resolved": {"type": "string", "description": "The longest part of the pointer that exists."},
+                    "operation": {"type": "integer", "description": "Index of the operation to blame."},
+                    "op": {"type": "string"},
+                    "at": {"type": "string", "enum": ["op", "path", "from", "value", "patch"]},
+                },
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+}
+COMMON_ANSWERS = {401: "`Invalid access token`: the header x-api-key is missing or unknown."}
+BODY_ANSWERS = {413: "The body is too large.", 415: "A media type that is not read here."}
+
+
+def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
+    """The whole document, OpenAPI 3.1."""
+    schemas: Schema = {"Error": ERROR_SCHEMA, "JsonPatch": PATCH_SCHEMA}
+    paths: dict[str, Schema] = {}
+    for resource in resources:
+        for is_legacy in (False, True):
+            _add_schemas(resource, is_legacy, schemas)
+            for endpoint in resource.endpoints:
+                path = _path(resource, endpoint, is_legacy)
+                paths.setdefault(path, {})[endpoint.method.lower()] = _operation(resource, endpoint, is_legacy)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tavus Developer API Collection", "version": __version__, "description": DESCRIPTION},
+        "servers": [{"url": settings.public_url or "/"}],
+        "security": [{"apiKey": []}],
+        "tags": [{"name": resource.tag} for resource in resources],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
+            "schemas": schemas,
+        },
+    }
+
+
+# --- Schemas ----------------------------------------------------------------------------------------------------------
+
+
+def _name(resource: Resource, is_legacy: bool) -> str:
+    return (resource.legacy.kind if is_legacy else resource.kind).capitalize()
+
+
+def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
+    """The document as it is read, and `…Fields`: the part of it that a client writes."""
+    fields = resource.model.model_json_schema(ref_template=COMPONENTS + "{model}")
+    schemas.update(fields.pop("$defs", {}))
+    if is_legacy:
+        fields = _in_legacy_words(fields, schemas, resource.aliases)
+    name = _name(resource, is_legacy)
+    fields["title"] = f"{name}Fields"
+    schemas[f"{name}Fields"] = fields
+    id_member = legacy_document({resource.id_member: 0}, resource.aliases) if is_legacy else {resource.id_member: 0}
+    stamped: Schema = {member: {"type": "string", "readOnly": True} for member in id_member}
+    stamped |= {member: {"const": value, "readOnly": True} for member, value in resource.born_with.items()}
+    stamped |= {member: {"type": "string", "format": "date-time", "readOnly": True} for member in READ_ONLY_TIMES}
+    members = {**fields["properties"], **stamped}
+    schemas[name] = {"title": name, "type": "object", "required": sorted(members), "properties": members}
+
+
+def _in_legacy_words(schema: Schema, schemas: Mapping[str, Schema], known: Aliases) -> Schema:
+    properties = {}
+    for name, below in schema.get("properties", {}).items():
+        spelled = known.legacy.get(name, name)
+        properties[spelled] = _replace_reference(below, schemas, known.below[name]) if name in known.below else below
+    return {**schema, "properties": properties}
+
+
+def _replace_reference(schema: Schema, schemas: Mapping[str, Schema], known: Aliases) -> Schema:
+    """The schema with its one reference replaced by the renamed schema it refers to."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_replace_reference(option, schemas, known) for option in schema["anyOf"]]}
+    if "$ref" not in schema:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**_in_legacy_words(schemas[schema["$ref"].removeprefix(COMPONENTS)], schemas, known), **rest}
+
+
+# --- Operations -------------------------------------------------------------------------------------------------------
+
+
+def _path(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> str:
+    collection = resource.legacy.collection if is_legacy else resource.collection
+    kind = resource.legacy.kind if is_legacy else resource.kind
+    return f"/v2/{collection}{endpoint.path}".replace("{id}", f"{{{kind}_id}}")
+
+
+def _operation(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    operation_id = endpoint.operation_id
+    if is_legacy:
+        plural, single = resource.legacy.collection.capitalize(), resource.legacy.kind.capitalize()
+        renamed = operation_id.replace(resource.collection.capitalize(), plural)
+        renamed = renamed.replace(resource.kind.capitalize(), single)
+        operation_id = renamed if renamed != operation_id else f"{operation_id}Of{plural}"
+    operation: Schema = {
+        "operationId": operation_id,
+        "tags": [resource.tag],
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "parameters": _parameters(resource, endpoint, is_legacy),
+        "responses": _responses(resource, endpoint, is_legacy),
+    }
+    if is_legacy:
+        operation["deprecated"] = True
+    if endpoint.body != "none":
+        operation["requestBody"] = {"required": True, "content": _request(resource, endpoint, is_legacy)}
+    return operation
+
+
+def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list[Schema]:
+    parameters: list[Schema] = []
+    if "{id}" in endpoint.path:
+        kind = resource.legacy.kind if is_legacy else resource.kind
+        schema = {"type": "string", "minLength": 1, "example": EXAMPLE_IDS[resource.kind]}
+        parameters.append({"name": f"{kind}_id", "in": "path", "required": True, "schema": schema})
+    for parameter in endpoint.parameters:
+        name = resource.aliases.legacy.get(parameter.name, parameter.name) if is_legacy else parameter.name
+        described = {"in": "query", "schema": dict(parameter.schema), "description": parameter.sentence}
+        parameters.append({"name": name, "required": parameter.required, **described})
+    return parameters
+
+
+def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    fields: Schema = {"$ref": f"{COMPONENTS}{_name(resource, is_legacy)}Fields"}
+    if endpoint.body == "document":
+        if endpoint.required and not is_legacy:
+            filled = {name: {"type": "string", "minLength": 1} for name in endpoint.required}
+            fields = {"allOf": [fields, {"required": list(endpoint.required), "properties": filled}]}
+        example = legacy_document(resource.example, resource.aliases) if is_legacy else resource.example
+        return {"application/json": {"schema": fields, "example": example}}
+    examples = {title: {"value": value} for title, value in endpoint.examples.items()}
+    patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
+    merge = {"schema": {"type": "object"}, "example": {"greeting": "Good evening."}}
+    return {media: merge if "merge" in media else patch for media in PATCH_TYPES}
+
+
+def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    answers = {**endpoint.answers, **COMMON_ANSWERS, **(BODY_ANSWERS if endpoint.body != "none" else {})}
+    responses: Schema = {}
+    for status, meaning in sorted(answers.items()):
+        response: Schema = {"description": meaning}
+        if status == 200:
+            response["content"] = {"application/json": _answer(resource, endpoint, is_legacy)}
+        elif status == 304:
+            response["headers"] = {"x-message": {"schema": {"type": "string"}, "description": "Why there is no body."}}
+        elif status >= 400:
+            response["content"] = {"application/json": {"schema": {"$ref": f"{COMPONENTS}Error"}}}
+        responses[str(status)] = response
+    return responses
+
+
+def _answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    if endpoint.answer_schema is not None:
+        schema = dict(endpoint.answer_schema)
+        return {"schema": _in_legacy_words(schema, {}, resource.aliases) if is_legacy else schema}
+    document: Schema = {"$ref": COMPONENTS + _name(resource, is_legacy)}
+    if endpoint.answers_with == "document":
+        return {"schema": document, "example": _example(resource, is_legacy)}
+    members = {"data": {"type": "array", "items": document}, "total_count": {"type": "integer"}}
+    return {"schema": {"type": "object", "required": ["data", "total_count"], "properties": members}}
+
+
+def _example(resource: Resource, is_legacy: bool) -> Schema:
+    model = resource.model.model_validate(resource.example)
+    model.__pydantic_fields_set__.update(resource.model.model_fields)
+    stamps = {resource.id_member: EXAMPLE_IDS[resource.kind], **resource.born_with}
+    times = dict.fromkeys(READ_ONLY_TIMES, EXAMPLE_TIME)
+    example = {**stamps, **model.model_dump(exclude_unset=True), **times}
+    return legacy_document(example, resource.aliases) if is_legacy else example

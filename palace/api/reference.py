@@ -1,0 +1,51 @@
+"""The interactive reference at /docs and the plain one for language models at /llms.txt."""
+
+REFERENCE_PAGE = """<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Palace: API reference</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="/static/swagger-ui/swagger-ui.css">
+  </head>
+  <body>
+    <div id="reference"></div>
+    <script src="/static/swagger-ui/swagger-ui-bundle.js"></script>
+    <script>
+      SwaggerUIBundle({
+        url: "/openapi.json",
+        dom_id: "#reference",
+        deepLinking: true,
+        persistAuthorization: true,
+        validatorUrl: null,
+      });
+    </script>
+  </body>
+</html>
+"""
+
+LLMS_TEXT = """# Palace
+
+> An open, self-hosted server for the Tavus Developer API: the home of PALs. A PAL is a conversational-video agent
+> described by one JSON document. An independent implementation, not affiliated with Tavus.
+
+Every request needs the header `x-api-key`. Bodies are JSON.
+
+- `POST /v2/pals` with `{"system_prompt": "...", "default_face_id": "r4067604db72"}` creates a PAL and answers
+  `{"pal_id": "p..."}`.
+- `GET /v2/pals/{pal_id}` reads it. `GET /v2/pals?limit=10&page=1&sort=asc&pal_type=user` lists.
+- `PATCH /v2/pals/{pal_id}` changes parts of it with a JSON Patch (RFC 6902), all operations or none:
+  `[{"op": "replace", "path": "/system_prompt", "value": "..."}]`. Pointers must match the document that GET shows.
+  200: changed, the whole PAL. 304: nothing changed, no body. 400: unknown id, or the result is not a valid PAL.
+  422: not a JSON Patch, or an operation does not fit the document. Errors carry `message`, `error` and `details`.
+- `DELETE /v2/pals/{pal_id}` deletes it: 204.
+- `GET /v2/faces` lists faces, `GET /v2/faces/{face_id}` reads one.
+- `/v2/personas` and `/v2/replicas` serve the same objects with the older names (`persona_id`, `default_replica_id`).
+- Secrets such as `/layers/llm/api_key` are shown as `********`; sending the mask back keeps the stored secret.
+
+## Reference
+
+- [OpenAPI](/openapi.json)
+- [Interactive reference](/docs)
+"""

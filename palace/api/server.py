@@ -1,0 +1,54 @@
+"""The ASGI application: every path of every resource, the pages about the server, CORS, and the gateway around it."""
+
+from collections.abc import Callable, Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp
+
+from palace.api.endpoints import ResourcePath
+from palace.api.gateway import Gateway, no_such_route
+from palace.api.pages import page_routes
+from palace.resource import Endpoint, Resource, Services
+from palace.settings import Settings
+from palace.vocabulary import Words
+
+VERSION_PREFIX = "/v2"
+CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+CORS_EXPOSED = ("x-request-id", "x-message", "retry-after", "accept-patch")
+CORS_SECONDS = 600
+
+
+def build_application(
+    resources: Sequence[Resource], services: Services, settings: Settings, is_ready: Callable[[], bool]
+) -> ASGIApp:
+    """The whole server as one ASGI application."""
+    routes = page_routes(resources, settings, is_ready)
+    for resource in resources:
+        routes += _resource_routes(resource, services, settings)
+    application: ASGIApp = Router(routes, redirect_slashes=False, default=no_such_route)
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        application = CORSMiddleware(
+            application,
+            allow_origins=origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=("*",),
+            expose_headers=CORS_EXPOSED,
+            max_age=CORS_SECONDS,
+        )
+    return Gateway(application, services.clock, services.ids, log_requests=settings.log_requests)
+
+
+def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
+    """Both families of paths; `/pals/check-username` comes before `/pals/{id}`."""
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in resource.endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    routes: list[BaseRoute] = []
+    for is_legacy, collection in ((False, resource.collection), (True, resource.legacy.collection)):
+        words = Words(is_legacy, resource.aliases)
+        for path in sorted(paths, key=lambda path: "{" in path):
+            application = ResourcePath(resource, paths[path], words, services, settings.max_body_bytes)
+            routes.append(Route(f"{VERSION_PREFIX}/{collection}{path}", application))
+    return routes

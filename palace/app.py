@@ -1,0 +1,163 @@
+"""The only file that knows every part: settings in, running server out. Nothing else reads the environment."""
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key
+from palace.api.server import build_application
+from palace.clock import Clock
+from palace.ids import Ids
+from palace.json_patch import Limits
+from palace.logs import configure_logs
+from palace.resource import Services
+from palace.resources import RESOURCES
+from palace.resources.stock import plant_sample, plant_stock
+from palace.settings import Settings, load_settings
+from palace.storage import SqliteStore
+from palace.vault import Vault, load_master_key
+
+DATABASE = "palace.db"
+MASTER_KEY = "master.key"
+FIRST_KEY = "first-api.key"
+GARBAGE_THRESHOLD = 50_000
+"""Allocations between collections: with a frozen start-up heap this is worth a fifth of the throughput."""
+
+
+def settings_from(flags: Mapping[str, Any]) -> Settings:
+    """Settings from the flags of a command, else from the environment. Raises InvalidSetting."""
+    return load_settings(os.environ, flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a person needs to know when the server is up. `api_key` is empty when the server does not know one."""
+
+    url: str
+    api_key: str
+    key_is_new: bool
+
+
+def open_services(settings: Settings) -> Services:
+    """The store and everything else that handlers work with; makes the data folder, readable by its owner only."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ids = Ids()
+    limits = Limits(
+        operations=settings.max_patch_operations,
+        pointer_characters=settings.max_pointer_characters,
+        pointer_tokens=settings.max_pointer_tokens,
+        depth=settings.max_depth,
+        copy_bytes=settings.max_copy_bytes,
+    )
+    return Services(
+        store=SqliteStore(settings.data / DATABASE, durability=settings.durability),
+        clock=Clock(),
+        ids=ids,
+        vault=Vault(load_master_key(settings.data / MASTER_KEY, ids), ids),
+        limits=limits,
+        max_document_bytes=settings.max_document_bytes,
+    )
+
+
+async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
+    """Stock objects, the first account, its key. Returns a key that works, if one is known, and whether it is new."""
+    await plant_stock(services)
+    account, is_new = await ensure_account(FIRST_ACCOUNT, services)
+    if is_new:
+        await plant_sample(account, services)
+    if settings.api_key:
+        await ensure_key(settings.api_key, account, services)
+        return settings.api_key, False
+    path = settings.data / FIRST_KEY
+    if await services.store.reading.list_keys():
+        return (path.read_text(encoding="ascii").strip() if path.exists() else ""), False
+    key = await add_key(account, "made at the first start", services)
+    _write_secret(path, key)
+    return key, True
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(secret + "\n")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, telling when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+
+def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
+    """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
+
+    Raises OSError when the address is in use, StorageFailure and VaultError when the data folder cannot be used.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    listening = _listen(settings.host, settings.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listening, greet))
+
+
+async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
+    log = structlog.get_logger("palace")
+    services = open_services(settings)
+    key, key_is_new = await prepare(settings, services)
+    url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
+
+    def started() -> None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+        log.info("listening", url=url)
+        greet(Greeting(url, key, key_is_new))
+
+    application = build_application(RESOURCES, services, settings, lambda: not server.should_exit)
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    server = _Server(config, started)
+    try:
+        await server.serve([listening])
+    finally:
+        await services.store.close()
+        log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _shown_host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - shown to a person, not listened on
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

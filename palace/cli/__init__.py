@@ -1,0 +1,28 @@
+"""The command `palace`: one file for each group of commands."""
+
+import typer
+
+from palace import __version__
+from palace.cli.keys import keys
+from palace.cli.serve import serve_command
+
+app = typer.Typer(
+    name="palace",
+    help="An open, self-hosted server for the Tavus Developer API: the home of PALs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve_command)
+app.add_typer(keys, name="keys")
+
+
+@app.command()
+def version() -> None:
+    """Print the version of Palace."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

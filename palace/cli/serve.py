@@ -1,0 +1,59 @@
+"""`palace serve`: run the server."""
+
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from palace.app import Greeting, serve, settings_from
+from palace.cli.flags import with_flags
+from palace.settings import InvalidSetting, Settings
+from palace.storage import StorageFailure
+from palace.storage.migrate import NewerSchema
+from palace.vault import VaultError
+
+ALL_SETTINGS = [knob.name for knob in fields(Settings)]
+ShowKey = Annotated[
+    bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")
+]
+
+
+@with_flags(ALL_SETTINGS)
+def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
+    """Run the server until it is told to stop (Ctrl-C or SIGTERM)."""
+    try:
+        settings = settings_from(flags)
+        serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
+    except (InvalidSetting, StorageFailure, NewerSchema, VaultError) as error:
+        raise typer.Exit(_complain(str(error))) from error
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        raise typer.Exit(_complain(f"Cannot listen on {address} or use {settings.data}: {error.strerror}.")) from error
+
+
+def _complain(problem: str) -> int:
+    typer.echo(f"palace: {problem}", err=True)
+    return 1
+
+
+def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> str:
+    if greeting.api_key and (show_key or greeting.key_is_new):
+        key = greeting.api_key
+    elif settings.api_key:
+        key = "the value of PALACE_API_KEY"
+    elif greeting.api_key:
+        key = f"in {settings.data / 'first-api.key'}"
+    else:
+        key = "one of `palace keys list`"
+    lines = [
+        "",
+        f"  Palace is ready:    {greeting.url}",
+        f"  API key:            {key}",
+        f"  API reference:      {greeting.url}/docs",
+        "",
+        "  For clients of the Tavus API:",
+        f"    export TAVUS_PUBLIC_API_BASE_URL={greeting.url}",
+        f"    export TAVUS_API_KEY={key if ' ' not in key else '…'}",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,21 @@
+"""The one door for time: everything else is banned from reading the clock itself, so tests can hold it still."""
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes backwards."""
+        return time.monotonic()
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with microseconds and a `Z`: `2026-10-07T23:44:47.917639Z` (contract 1.7)."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

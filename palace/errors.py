@@ -1,0 +1,180 @@
+"""Every mistake a client can make, with its status and its body. Anything else is a bug and a 500.
+
+A body carries the same text as `message` and as `error`, because clients of this API read either one (contract 1.4),
+and `details`: one entry for each problem, as data.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from palace.vocabulary import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One problem: a code for programs, a sentence for people, and the place (in the vocabulary used inside)."""
+
+    code: str
+    problem: str
+    pointer: str | None = None
+    resolved: str | None = None
+    operation: int | None = None
+    op: str | None = None
+    at: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self, words: Words) -> dict[str, Any]:
+        """The entry of `details`, without the members that do not apply."""
+        said: dict[str, Any] = {"code": self.code, "problem": self.problem}
+        if self.operation is not None:
+            said |= {"operation": self.operation}
+        if self.op is not None:
+            said |= {"op": self.op}
+        if self.at is not None:
+            said |= {"at": self.at}
+        if self.pointer is not None:
+            said |= {"pointer": words.pointer(self.pointer)}
+        if self.resolved is not None:
+            said |= {"resolved": words.pointer(self.resolved)}
+        return said | dict(self.facts)
+
+
+class ClientError(Exception):
+    """The request cannot be carried out, and what it would take is the client's to do."""
+
+    status = 400
+    code = "bad_request"
+
+    def __init__(self, text: str, details: Sequence[Detail] = (), headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.details = tuple(details) or (Detail(self.code, text),)
+        self.headers = dict(headers or {})
+
+    def sentence(self, words: Words) -> str:
+        """What `message` and `error` say."""
+        del words
+        return self.text
+
+    def body(self, words: Words, request_id: str) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        sentence = self.sentence(words)
+        details = [detail.as_json(words) for detail in self.details]
+        return {"message": sentence, "error": sentence, "details": details, "request_id": request_id}
+
+
+class InvalidAccessToken(ClientError):
+    """401: no key, or one that this server does not know."""
+
+    status = 401
+    code = "invalid_access_token"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("Invalid access token", [Detail(self.code, problem)])
+
+
+class InvalidId(ClientError):
+    """400: an id that does not exist or belongs to somebody else; the two look the same (contract 1.4)."""
+
+    code = "invalid_id"
+
+    def __init__(self, member: str) -> None:
+        self.member = member
+        super().__init__(f"Invalid {member}", [Detail(self.code, "There is no such object, or it is not yours.")])
+
+    def sentence(self, words: Words) -> str:
+        return f"Invalid {words.pointer('/' + self.member)[1:]}"
+
+
+class ReadOnlyObject(InvalidId):
+    """400: a stock object, which everybody reads and nobody changes; clients know the text of InvalidId."""
+
+    code = "stock_object"
+
+    def __init__(self, member: str) -> None:
+        super().__init__(member)
+        self.details = (Detail(self.code, "This is a stock object: it can be read, but not changed or deleted."),)
+
+
+class BadRequest(ClientError):
+    """400: something in the request that is neither its JSON nor its document."""
+
+
+class InvalidDocument(ClientError):
+    """400: the document would not be valid. The text is a Python dict of field names, as the API words it."""
+
+    code = "invalid_document"
+
+    def __init__(self, fields: Mapping[Any, Any], details: Sequence[Detail]) -> None:
+        super().__init__("Bad Request.", details)
+        self.fields = fields
+
+    def sentence(self, words: Words) -> str:
+        return f"Bad Request. {words.document(self.fields)!r}"
+
+
+class MalformedJson(ClientError):
+    """400: the body is not JSON, or JSON that cannot be stored and given back unchanged."""
+
+    code = "malformed_json"
+
+
+class MalformedPatch(ClientError):
+    """422: not a JSON Patch, or one beyond a limit."""
+
+    status = 422
+    code = "malformed_patch"
+
+    def __init__(self, details: Sequence[Detail]) -> None:
+        super().__init__("Invalid JSON patch format", details)
+
+
+class PatchDoesNotFit(ClientError):
+    """422: an operation does not fit the document; 400 when its parent does not exist (contract 2.5)."""
+
+    def __init__(self, text: str, detail: Detail, status: int) -> None:
+        super().__init__(text, [detail])
+        self.status = status
+
+
+class NoSuchRoute(ClientError):
+    """404: no operation has this path."""
+
+    status = 404
+    code = "no_such_route"
+
+
+class MethodNotAllowed(ClientError):
+    """405: the path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(ClientError):
+    """413: the body is larger than the server reads."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(ClientError):
+    """415: a media type that this operation does not read."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class ServerError(ClientError):
+    """500: a bug of ours. The text tells nothing but where to look in the log."""
+
+    status = 500
+    code = "internal_error"
+
+
+class StoreUnavailable(ClientError):
+    """503: the database could not take the write (disk full, for instance). Nothing was changed."""
+
+    status = 503
+    code = "store_unavailable"

@@ -1,0 +1,99 @@
+"""Is this a document that may be stored? Its model, its rules, its references and the names it claims."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from palace.json_patch import Operation, equal
+from palace.resource import Document, Problem, Resource, value_at
+from palace.storage import NameTaken, Transaction
+from palace.validation import problems_of, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A valid document: `stored` as it will be kept, `complete` with every default filled in."""
+
+    stored: Document
+    complete: Document
+
+    def is_same_as(self, resource: Resource, before: Document) -> bool:
+        """Whether it says the same as the stored document `before`, once both have their defaults filled in."""
+        fields = {name: value for name, value in before.items() if name not in resource.read_only}
+        if equal(self.stored, fields):
+            return True
+        try:
+            return equal(self.complete, resource.model.model_validate(fields).model_dump())
+        except ValidationError:  # A rule became stricter after `before` was stored.
+            return False
+
+
+def judge(
+    resource: Resource, fields: Document, found: Sequence[Problem] = (), operations: Sequence[Operation] = ()
+) -> Judged:
+    """The valid document that `fields` make. Raises a ClientError that tells every problem, those in `found` first."""
+    problems = list(found)
+    model: BaseModel | None = None
+    try:
+        model = resource.model.model_validate(fields)
+    except ValidationError as error:
+        problems += problems_of(error)
+    else:
+        problems += resource.rules(model)
+    if problems or model is None:
+        raise refuse(problems, operations)
+    model.__pydantic_fields_set__.update(resource.model.model_fields)
+    return Judged(model.model_dump(exclude_unset=True), model.model_dump())
+
+
+def writable(resource: Resource, before: Document, after: Any) -> tuple[Document, list[Problem]]:
+    """What the client may write of `after`, and a problem for each member of the server's that would change."""
+    if not isinstance(after, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    fields = dict(after)
+    changed = [name for name in resource.read_only if not equal(fields.pop(name, None), before[name])]
+    return fields, [Problem((name,), "read_only", "Read-only field.") for name in changed]
+
+
+async def check_references(
+    resource: Resource,
+    tx: Transaction,
+    account: int,
+    before: Document,
+    after: Document,
+    operations: Sequence[Operation] = (),
+) -> None:
+    """Every id that `after` names and `before` did not must exist for the account. Raises a ClientError."""
+    problems = []
+    for reference in resource.references:
+        id = value_at(after, reference.pointer)
+        if not id or id == value_at(before, reference.pointer):
+            continue
+        if await tx.read_body(reference.kind, id, account) is None:
+            problems.append(Problem(reference.pointer, "unknown_reference", reference.problem, form="bare"))
+    if problems:
+        raise refuse(problems, operations)
+
+
+async def move_claims(
+    resource: Resource,
+    tx: Transaction,
+    id: str,
+    before: Document,
+    after: Document,
+    operations: Sequence[Operation] = (),
+) -> None:
+    """Give back the names that `after` no longer has and take the new ones. Raises a ClientError for a taken one."""
+    for claim in resource.claims:
+        old, new = value_at(before, claim.pointer), value_at(after, claim.pointer)
+        if old == new:
+            continue
+        if old:
+            await tx.release(claim.scope, old, resource.kind, id)
+        try:
+            if new:
+                await tx.claim(claim.scope, new, resource.kind, id)
+        except NameTaken as error:
+            raise refuse([Problem(claim.pointer, "taken", claim.problem)], operations) from error

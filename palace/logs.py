@@ -1,0 +1,36 @@
+"""Structured logs on standard error: one event a line, with its request id, never a body, a prompt or a key."""
+
+import logging
+import sys
+
+import orjson
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logs(level: str, form: str) -> None:
+    """Set up structlog for the whole process: `form` is `json` or `text`."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    factory: structlog.typing.WrappedLogger
+    if form == "json":
+        shared += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_dumps)]
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    else:
+        plain = structlog.dev.plain_traceback
+        shared += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        factory = structlog.PrintLoggerFactory(sys.stderr)
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _dumps(event: dict[str, object], **_options: object) -> bytes:
+    return orjson.dumps(event, default=str)

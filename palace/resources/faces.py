@@ -1,0 +1,85 @@
+"""Faces: what a PAL looks like (contract 4.1). Stock faces only for now, and those can be read, not changed.
+
+`/v2/faces` and the older `/v2/replicas` are the same objects in two vocabularies.
+"""
+
+from typing import Literal
+
+import orjson
+
+from palace import verbs
+from palace.call import STOCK_OWNER, Call, Reply
+from palace.errors import InvalidId
+from palace.resource import Document, Endpoint, Legacy, Parameter, Resource, Services
+from palace.validation import Model
+from palace.vocabulary import aliases
+
+PAGE_SIZE = 20
+
+
+class Face(Model):
+    """What is known of a face."""
+
+    face_name: str
+    status: Literal["started", "completed", "error"] = "completed"
+    training_progress: str = "100/100"
+    error_message: str | None = None
+    model_name: str = "phoenix-4"
+    thumbnail_video_url: str | None = None
+    thumbnail_image_url: str | None = None
+
+
+async def read(resource: Resource, call: Call, services: Services) -> Reply:
+    """The face; `?verbose=true` adds `face_type`: `system` for a stock face, `user` for your own."""
+    record = await services.store.reading.get(resource.kind, call.ids["id"], call.account.id)
+    if record is None:
+        raise InvalidId(resource.id_member)
+    if call.query.get("verbose") != "true":
+        return Reply(200, record.body)
+    face_type = "system" if record.owner == STOCK_OWNER else "user"
+    return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}))
+
+
+async def list_page(resource: Resource, call: Call, services: Services) -> Reply:
+    """Pages of 20 (contract 1.5)."""
+    return await verbs.list_page(resource, call, services, page_size=PAGE_SIZE)
+
+
+EXAMPLE: Document = {"face_name": "Studio portrait", "model_name": "phoenix-4"}
+
+FACE = Resource(
+    kind="face",
+    collection="faces",
+    legacy=Legacy("replica", "replicas"),
+    tag="Faces",
+    id_prefix="r",
+    model=Face,
+    example=EXAMPLE,
+    aliases=aliases({"face_id": "replica_id", "face_name": "replica_name", "face_type": "replica_type"}),
+    endpoints=(
+        Endpoint(
+            "GET",
+            "",
+            "listFaces",
+            "List faces",
+            "The faces that a PAL can show, oldest first.",
+            list_page,
+            answers={200: "One page of faces.", 400: "A query parameter is not valid."},
+            parameters=(
+                *verbs.page_parameters(PAGE_SIZE),
+                Parameter("face_type", {"enum": ["user", "system"]}, "Only your own faces, or only stock faces."),
+            ),
+            answers_with="page",
+        ),
+        Endpoint(
+            "GET",
+            "/{id}",
+            "getFace",
+            "Get a face",
+            "One face.",
+            read,
+            answers={200: "The face.", 400: "`Invalid face_id`: unknown, or not yours."},
+            parameters=(Parameter("verbose", {"type": "boolean"}, "`true` adds `face_type`."),),
+        ),
+    ),
+)

@@ -1,0 +1,357 @@
+"""PALs: the agents themselves, one JSON document each (contract 2).
+
+`/v2/pals` and the older `/v2/personas` are the same objects in two vocabularies.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field, StringConstraints
+
+from palace import verbs
+from palace.call import Call, Reply
+from palace.errors import BadRequest, Detail
+from palace.json_patch import Operation
+from palace.resource import (
+    Claim,
+    Document,
+    Endpoint,
+    Legacy,
+    Parameter,
+    Problem,
+    Reference,
+    Resource,
+    Secret,
+    Services,
+)
+from palace.resources.layers import (
+    HOSTED_MODEL_PREFIX,
+    LONGEST_USERNAME,
+    USERNAME_PATTERN,
+    Conferencing,
+    Layers,
+    Llm,
+    Tts,
+)
+from palace.validation import Model
+from palace.vocabulary import aliases
+
+MOST_ATTACHED = 50
+CONFERENCING_DOMAIN = "tavusinvite.com"
+RESERVED_USERNAME = re.compile(r"bot\d+", re.ASCII)
+USERNAME_SCOPE = "conferencing_username"
+TAKEN = "Username is already taken."
+CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
+
+Id = Annotated[str, StringConstraints(min_length=1)]
+
+
+# --- Models -----------------------------------------------------------------------------------------------------------
+
+
+class Pal(Model):
+    """What a client may write of a PAL."""
+
+    pal_name: str | None = None
+    pal_description: str | None = None
+    system_prompt: str = ""
+    """Who the PAL is and how it behaves; required when `pipeline_mode` is `full`."""
+    context: str = ""
+    """Deprecated: appended to the prompt."""
+    greeting: str | None = None
+    """The line that opens a conversation."""
+    dynamic_greeting: bool = False
+    pipeline_mode: Literal["full", "echo", "speech-to-speech"] = "full"
+    default_face_id: str | None = None
+    """The face it shows; an id of /v2/faces."""
+    languages: list[str] = []
+    document_ids: list[str] = []
+    document_tags: list[str] = []
+    objectives_id: str | None = None
+    guardrail_ids: Annotated[list[Id], Field(max_length=MOST_ATTACHED)] = []
+    guardrail_tags: list[str] = []
+    guardrails_id: str | None = None
+    tool_ids: Annotated[list[Id], Field(max_length=MOST_ATTACHED)] = []
+    memories: list[str] = []
+    disclosure_type: Literal["always", "auto", "off"] = "auto"
+    """Whether people are told that they talk to an AI; `auto`: where the policy of the conversation asks for it."""
+    verbal_disclosure: str | None = None
+    visual_disclosure: str | None = None
+    is_template: bool = False
+    layers: Layers = Layers()
+
+
+# --- Rules ------------------------------------------------------------------------------------------------------------
+
+
+def rules(pal: Pal) -> Iterator[Problem]:
+    """What must hold between members."""
+    if pal.pipeline_mode == "full" and not pal.system_prompt.strip():
+        yield Problem(("system_prompt",), "missing", "Missing data for required field.")
+    if pal.layers.llm is not None:
+        yield from _llm_rules(pal.layers.llm)
+    if pal.layers.tts is not None:
+        yield from _tts_rules(pal.layers.tts)
+    if pal.layers.conferencing is not None:
+        yield from _conferencing_rules(pal.layers.conferencing, pal.default_face_id)
+
+
+def _llm_rules(llm: Llm) -> Iterator[Problem]:
+    place = ("layers", "llm")
+    if bool(llm.base_url) != bool(llm.api_key):
+        yield Problem(place, "custom_llm", CUSTOM_LLM, form="sentence")
+        return
+    if llm.base_url:
+        return
+    if not llm.model.startswith(HOSTED_MODEL_PREFIX):
+        text = f"Must be a hosted model ({HOSTED_MODEL_PREFIX}…), or come with base_url and api_key."
+        yield Problem((*place, "model"), "not_allowed", text)
+    yield from _ranges((*place, "extra_body"), llm.extra_body, {"temperature": (0, 2), "top_p": (0, 1)})
+
+
+def _tts_rules(tts: Tts) -> Iterator[Problem]:
+    if tts.external_voice_id and tts.voice_id:
+        yield Problem(("layers", "tts", "voice_id"), "exclusive", "Cannot be used together with external_voice_id.")
+    if tts.tts_engine == "elevenlabs":
+        unit = (0, 1)
+        ranges = {"speed": (0.7, 1.2), "stability": unit, "similarity_boost": unit, "style": unit}
+        yield from _ranges(("layers", "tts", "voice_settings"), tts.voice_settings, ranges)
+
+
+def _conferencing_rules(conferencing: Conferencing, face: str | None) -> Iterator[Problem]:
+    if not face:
+        yield Problem(("default_face_id",), "missing", "default_face_id is required for conferencing.")
+    problem = username_problem(conferencing.username) if conferencing.username else None
+    if problem:
+        yield Problem(("layers", "conferencing", "username"), "reserved", problem)
+
+
+def _ranges(place: tuple[str, ...], values: Document, ranges: dict[str, tuple[float, float]]) -> Iterator[Problem]:
+    for name, (least, most) in ranges.items():
+        value = values.get(name)
+        if name not in values:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield Problem((*place, name), "wrong_type", "Not a valid number.")
+        elif not least <= value <= most:
+            text = f"Must be greater than or equal to {least} and less than or equal to {most}."
+            yield Problem((*place, name), "out_of_range", text, facts={"minimum": least, "maximum": most})
+
+
+def username_problem(username: str) -> str | None:
+    """Why a well-formed or malformed user name cannot be had, whoever holds it; None when it could."""
+    if not 2 <= len(username) <= LONGEST_USERNAME or not re.fullmatch(USERNAME_PATTERN.strip("^$"), username):
+        return (
+            f"Username must have 2 to {LONGEST_USERNAME} letters, digits, dots, hyphens or underscores, "
+            "and begin and end with a letter or digit."
+        )
+    if RESERVED_USERNAME.fullmatch(username.lower()):
+        return "Username is reserved."
+    return None
+
+
+# --- Handlers ---------------------------------------------------------------------------------------------------------
+
+
+async def create(resource: Resource, call: Call, services: Services) -> Reply:
+    """A short receipt, not the document (contract 2.2). `/v2/pals` demands a face, under the new name of the member."""
+    found = []
+    sent = call.body_as_sent if isinstance(call.body_as_sent, dict) else {}
+    if not call.words.is_legacy and not sent.get("default_face_id"):
+        text = "default_face_id is required when creating a pal."
+        found.append(Problem(("default_face_id",), "missing", text))
+    pal = await verbs.create(resource, call, services, found=found)
+    receipt = {name: pal[name] for name in ("pal_id", "pal_name", "pal_description", "tool_ids", "created_at")}
+    username = pal["layers"].get("conferencing", {}).get("username")
+    if username:
+        receipt["conferencing_email"] = f"{username}@{CONFERENCING_DOMAIN}"
+    return Reply(200, orjson.dumps(receipt))
+
+
+async def patch(resource: Resource, call: Call, services: Services) -> Reply:
+    """`verbs.patch`, with two rules of PALs: see `prepared`."""
+    return await verbs.patch(resource, call, services, prepare=prepared)
+
+
+def prepared(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """Operations as they are carried out: replacing a whole layer sets it, whether it was there or not.
+
+    Shipped clients replace `/layers/perception` without looking (contract 12, no. 23). Raises BadRequest when
+    conferencing is patched together with other members (contract 2.7).
+    """
+    _refuse_mixed_conferencing(operations)
+    return tuple(
+        operation._replace(op="add")
+        if operation.op == "replace" and len(operation.tokens) == 2 and operation.tokens[0] == "layers"
+        else operation
+        for operation in operations
+    )
+
+
+def _refuse_mixed_conferencing(operations: tuple[Operation, ...]) -> None:
+    places = [(index, operation) for index, operation in enumerate(operations) if operation.op != "test"]
+    mixed = [index for index, operation in places if operation.tokens[:2] != ("layers", "conferencing")]
+    if not mixed or len(mixed) == len(places):
+        return
+    text = "layers.conferencing must be patched separately from other fields: send two requests."
+    details = [
+        Detail("mixed_conferencing", text, operations[index].path, operation=index, op=operations[index].op, at="path")
+        for index in mixed
+    ]
+    raise BadRequest(f"Bad Request. {text}", details)
+
+
+async def check_username(resource: Resource, call: Call, services: Services) -> Reply:
+    """`{"available": true}`, or false and the reason (contract 2.8)."""
+    del resource
+    username = call.query.get("username", "")
+    if not username:
+        text = "Missing data for required field."
+        raise BadRequest(f"Bad Request. {{'username': ['{text}']}}", [Detail("missing", text)])
+    reason = username_problem(username)
+    if reason is None and await services.store.reading.is_claimed(USERNAME_SCOPE, username.lower()):
+        reason = TAKEN
+    answer: dict[str, Any] = {"available": reason is None}
+    return Reply(200, orjson.dumps(answer if reason is None else {**answer, "reason": reason}))
+
+
+# --- The resource -----------------------------------------------------------------------------------------------------
+
+EXAMPLE: Document = {
+    "pal_name": "Night Desk",
+    "pal_description": "Answers the telephone of a small hotel at night.",
+    "system_prompt": "You are the night porter of a small hotel. Answer briefly and calmly.",
+    "greeting": "Good evening, this is the night desk.",
+    "default_face_id": "r4067604db72",
+    "layers": {
+        "llm": {"model": "tavus-gemma-4", "speculative_inference": True},
+        "stt": {"stt_engine": "tavus-auto", "hotwords": "Wren House"},
+        "conversational_flow": {"turn_taking_patience": "high"},
+    },
+}
+
+PAL = Resource(
+    kind="pal",
+    collection="pals",
+    legacy=Legacy("persona", "personas"),
+    tag="PALs",
+    id_prefix="p",
+    model=Pal,
+    example=EXAMPLE,
+    born_with={"is_published": True},
+    rules=rules,
+    references=(Reference(("default_face_id",), "face", "Invalid replica_uuid"),),
+    claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN),),
+    secrets=(Secret(("layers", "llm", "api_key"), bound_to=("base_url",)), Secret(("layers", "tts", "api_key"))),
+    aliases=aliases(
+        {
+            "pal_id": "persona_id",
+            "pal_name": "persona_name",
+            "pal_description": "persona_description",
+            "pal_type": "persona_type",
+            "default_face_id": "default_replica_id",
+            "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
+        }
+    ),
+    endpoints=(
+        Endpoint(
+            "POST",
+            "",
+            "createPal",
+            "Create a PAL",
+            "Creates a PAL and answers with a short receipt; read the PAL for the whole document.",
+            create,
+            answers={200: "The PAL was created.", 400: "The document is not a valid PAL."},
+            body="document",
+            required=("default_face_id",),
+            answer_schema={
+                "type": "object",
+                "required": ["pal_id", "created_at", "tool_ids"],
+                "properties": {
+                    "pal_id": {"type": "string"},
+                    "pal_name": {"type": ["string", "null"]},
+                    "pal_description": {"type": ["string", "null"]},
+                    "tool_ids": {"type": "array", "items": {"type": "string"}},
+                    "created_at": {"type": "string", "format": "date-time"},
+                    "conferencing_email": {"type": "string"},
+                },
+            },
+        ),
+        Endpoint(
+            "GET",
+            "",
+            "listPals",
+            "List PALs",
+            "Stock PALs and your own, oldest first.",
+            verbs.list_page,
+            answers={200: "One page of PALs.", 400: "A query parameter is not valid."},
+            parameters=(
+                *verbs.page_parameters(),
+                Parameter("pal_type", {"enum": ["user", "system"]}, "Only your own PALs, or only stock PALs."),
+            ),
+            answers_with="page",
+        ),
+        Endpoint(
+            "GET",
+            "/check-username",
+            "checkConferencingUsername",
+            "Check a conferencing user name",
+            "Tells whether a PAL could take this user name for meetings.",
+            check_username,
+            answers={200: "Whether it is available, and if not, why.", 400: "`username` is missing."},
+            parameters=(
+                Parameter("username", {"type": "string", "minLength": 1}, "The name to check.", required=True),
+            ),
+            answer_schema={
+                "title": "conferencingUsernameCheck",
+                "type": "object",
+                "required": ["available"],
+                "properties": {"available": {"type": "boolean"}, "reason": {"type": "string"}},
+            },
+        ),
+        Endpoint(
+            "GET",
+            "/{id}",
+            "getPal",
+            "Get a PAL",
+            "The document that Patch PAL works on.",
+            verbs.read,
+            answers={200: "The PAL.", 400: "`Invalid pal_id`: unknown, or not yours."},
+        ),
+        Endpoint(
+            "PATCH",
+            "/{id}",
+            "patchPal",
+            "Patch a PAL",
+            "Changes parts of a PAL with a JSON Patch (RFC 6902): all operations or none. Paths are JSON Pointers "
+            "(RFC 6901) that must match the current document, as Get PAL shows it. A merge patch (RFC 7396) is "
+            "accepted too, as `application/merge-patch+json`.",
+            patch,
+            answers={
+                200: "Changed: the whole PAL.",
+                304: "No changes were made to the PAL. The message travels in the header `x-message`.",
+                400: "`Invalid pal_id`, or the result would not be a valid PAL.",
+                422: "`Invalid JSON patch format`, or an operation does not fit the document.",
+            },
+            body="patch",
+            examples={
+                "replace a member": [
+                    {"op": "replace", "path": "/system_prompt", "value": "Speak as a calm night porter."}
+                ],
+                "remove a member": [{"op": "remove", "path": "/layers/stt/hotwords"}],
+                "another model": [{"op": "replace", "path": "/layers/llm/model", "value": "tavus-llama-4"}],
+            },
+        ),
+        Endpoint(
+            "DELETE",
+            "/{id}",
+            "deletePal",
+            "Delete a PAL",
+            "Deletes the PAL and frees its conferencing user name.",
+            verbs.delete,
+            answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
+        ),
+    ),
+)

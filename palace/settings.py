@@ -1,0 +1,93 @@
+"""Every knob: its name, its default and one sentence. Flags, environment variables and the docs come from this list."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+PREFIX = "PALACE_"
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+class InvalidSetting(Exception):
+    """A value that a setting cannot take; the text names the setting and says what it takes."""
+
+
+def _setting(default: Any, sentence: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator can choose. `PALACE_MAX_BODY_BYTES` and `--max-body-bytes` both set `max_body_bytes`."""
+
+    host: str = _setting("127.0.0.1", "The address to listen on; other machines reach it only if you change this.")
+    port: int = _setting(8790, "The port to listen on; 0 takes a free one.")
+    data: Path = _setting(Path("palace-data"), "The folder for the database, the master key and the first API key.")
+    public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
+    api_key: str = _setting("", "An API key that must exist after start-up, for CI and containers.", secret=True)
+    durability: Literal["full", "normal"] = _setting(
+        "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
+    )
+    cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, or *.")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "How much is logged to standard error.")
+    log_format: Literal["text", "json"] = _setting("text", "One line for people, or one JSON object, for each event.")
+    log_requests: bool = _setting(True, "Whether every request is logged; failures are logged in any case.")
+    shutdown_seconds: int = _setting(20, "How long requests in flight may take to finish after SIGTERM.")
+    max_body_bytes: int = _setting(1 << 20, "The largest request body, in bytes.")
+    max_document_bytes: int = _setting(2 << 20, "The largest document that is stored, in bytes of JSON.")
+    max_patch_operations: int = _setting(1000, "The most operations in one JSON Patch.")
+    max_pointer_characters: int = _setting(1024, "The longest JSON Pointer, in characters.")
+    max_pointer_tokens: int = _setting(64, "The deepest JSON Pointer, in tokens.")
+    max_depth: int = _setting(64, "The deepest nesting of a request's JSON and of a document.")
+    max_copy_bytes: int = _setting(1 << 20, "The most bytes that all copy operations of one JSON Patch may add.")
+
+
+def load_settings(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from flags, else the environment, else the defaults. Raises InvalidSetting."""
+    given: dict[str, Any] = {}
+    for knob in fields(Settings):
+        variable = PREFIX + knob.name.upper()
+        flag = (flags or {}).get(knob.name)
+        if flag is not None:
+            given[knob.name] = _converted(flag, knob.type, "--" + knob.name.replace("_", "-"))
+        elif environment.get(variable):
+            given[knob.name] = _converted(environment[variable], knob.type, variable)
+    return _checked(Settings(**given))
+
+
+def _converted(value: Any, kind: Any, name: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise InvalidSetting(f"{name} must be one of {', '.join(get_args(kind))}; it is {value!r}.")
+        return value
+    if kind is bool:
+        known = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if str(value).lower() not in known:
+            raise InvalidSetting(f"{name} must be true or false; it is {value!r}.")
+        return known[str(value).lower()]
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidSetting(f"{name} must be a whole number; it is {value!r}.") from error
+
+
+def _checked(settings: Settings) -> Settings:
+    for knob in fields(Settings):
+        value = getattr(settings, knob.name)
+        least = 0 if knob.name in {"port", "shutdown_seconds"} else 1
+        if knob.type is int and value < least:
+            raise InvalidSetting(f"{knob.name} must be at least {least}; it is {value}.")
+    if settings.port > 65535:
+        raise InvalidSetting(f"port must be at most 65535; it is {settings.port}.")
+    return settings

@@ -1,0 +1,39 @@
+"""The schema, built by numbered SQL files that are applied once each, in order."""
+
+from importlib.resources import files
+
+import apsw
+
+
+class NewerSchema(Exception):
+    """The database was written by a newer version of the server than this one."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Number and SQL of every migration, in order; the number is the start of the file's name."""
+    folder = files(__package__).joinpath("migrations")
+    scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return sorted((int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in scripts)
+
+
+def migrate(connection: apsw.Connection) -> int:
+    """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
+
+    SQLite's own `user_version` remembers the newest migration that was applied.
+    """
+    known = migrations()
+    newest = known[-1][0]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        present = int(connection.pragma("user_version"))
+        if present > newest:
+            raise NewerSchema(f"The database has schema {present}; this server knows schemas up to {newest}.")
+        for number, script in known:
+            if number > present:
+                connection.execute(script)
+        connection.execute(f"PRAGMA user_version = {newest}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return newest

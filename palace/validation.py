@@ -1,0 +1,110 @@
+"""Judging a document: its model and its rules, every problem at once, in the API's own words (contract 1.4)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from palace.errors import ClientError, Detail, InvalidDocument
+from palace.json_patch import Operation, format_pointer
+from palace.resource import Problem
+
+WHOLE_DOCUMENT = "_schema"
+
+WORDS: dict[str, tuple[str, str]] = {
+    "extra_forbidden": ("unknown_field", "Unknown field."),
+    "missing": ("missing", "Missing data for required field."),
+    "string_type": ("wrong_type", "Not a valid string."),
+    "bool_type": ("wrong_type", "Not a valid boolean."),
+    "bool_parsing": ("wrong_type", "Not a valid boolean."),
+    "int_type": ("wrong_type", "Not a valid integer."),
+    "float_type": ("wrong_type", "Not a valid number."),
+    "list_type": ("wrong_type", "Not a valid list."),
+    "dict_type": ("wrong_type", "Not a valid mapping type."),
+    "model_type": ("wrong_type", "Not a valid mapping type."),
+    "model_attributes_type": ("wrong_type", "Not a valid mapping type."),
+}
+
+
+class Model(BaseModel):
+    """A JSON object with known members only; nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), use_attribute_docstrings=True)
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Every problem that a model found, in the API's words; no value of the document appears in them."""
+    return [_problem(found) for found in error.errors(include_url=False)]
+
+
+def _problem(found: ErrorDetails) -> Problem:
+    kind, context = found["type"], found.get("ctx", {})
+    pointer = found["loc"]
+    if found["input"] is None and kind not in {"missing", "extra_forbidden"}:
+        return Problem(pointer, "null", "Field may not be null.")
+    if kind in WORDS:
+        return Problem(pointer, *WORDS[kind])
+    if kind == "literal_error":
+        allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        return Problem(pointer, "not_allowed", f"Must be one of: {', '.join(allowed)}.", facts={"allowed": allowed})
+    if kind == "too_long":
+        maximum = context["max_length"]
+        return Problem(pointer, "too_long", f"Longer than maximum length {maximum}.", facts={"maximum": maximum})
+    if kind == "string_too_short":
+        return Problem(pointer, "too_short", f"Shorter than minimum length {context['min_length']}.")
+    if kind == "string_pattern_mismatch":
+        return Problem(pointer, "pattern", "String does not match expected pattern.", facts=context)
+    if kind == "value_error":
+        return Problem(pointer, "rule", str(context["error"]))
+    return Problem(pointer, kind, found["msg"] + ".")
+
+
+def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) -> ClientError:
+    """The 400 that tells all `problems`, each blamed on the operation that caused it, where there is one."""
+    details = [_detail(problem, operations) for problem in problems]
+    first = problems[0]
+    if first.form == "bare":
+        return ClientError(first.text, details)
+    if first.form == "sentence":
+        return ClientError(f"Bad Request. {first.text}", details)
+    return InvalidDocument(_fields(problem for problem in problems if problem.form == "field"), details)
+
+
+def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
+    """`{'layers': {'stt': {'stt_engine': ['Must be …']}}}`: the nested dict that the API prints."""
+    fields: dict[Any, Any] = {}
+    for problem in problems:
+        *parents, last = problem.pointer or (WHOLE_DOCUMENT,)
+        level = fields
+        for parent in parents:
+            below = level.setdefault(parent, {})
+            if isinstance(below, list):
+                below = level[parent] = {WHOLE_DOCUMENT: below}
+            level = below
+        said = level.setdefault(last, [])
+        said = said.setdefault(WHOLE_DOCUMENT, []) if isinstance(said, dict) else said
+        said.append(problem.text)
+    return fields
+
+
+def _detail(problem: Problem, operations: Sequence[Operation]) -> Detail:
+    detail = Detail(problem.code, problem.text, format_pointer(problem.pointer), facts=problem.facts)
+    blamed = _blamed(problem.pointer, operations)
+    return detail if blamed is None else replace(detail, operation=blamed, op=operations[blamed].op, at="value")
+
+
+def _blamed(pointer: tuple[str | int, ...], operations: Sequence[Operation]) -> int | None:
+    """The last operation that wrote at, above or below the place."""
+    place = tuple(map(str, pointer))
+    for index in range(len(operations) - 1, -1, -1):
+        operation = operations[index]
+        if operation.op == "test":
+            continue
+        written = [operation.tokens]
+        if operation.op == "move" and operation.source_tokens is not None:
+            written.append(operation.source_tokens)
+        if any(all(a == b or b == "-" for a, b in zip(place, tokens, strict=False)) for tokens in written):
+            return index
+    return None
