@@ -1,6 +1,6 @@
 """Durable PATCH and GET of one PAL: Palace side by side with a conventional FastAPI and SQLAlchemy server, in one run.
 
-`python -m benchmarks.http` takes about two and a half minutes; `--quick` a few seconds. Both servers run on this
+`python -m benchmarks.http` takes about two minutes; `--quick` a few seconds. Both servers run on this
 machine, and each measurement of one is followed by the same measurement of the other, so that a noisy neighbour
 disturbs both. Ends with 1 when a request failed or an acknowledged write is not stored; a missed target only counts
 with `--enforce`.
@@ -29,7 +29,7 @@ from typing import Any, get_args
 
 from benchmarks.load import Job, Measurement
 from benchmarks.report import Cell, Results, ServerFigures, table
-from benchmarks.servers import REPOSITORY, Name, Server, ServerError, start
+from benchmarks.servers import REPOSITORY, Name, Server, ServerError, on_processors, start
 from benchmarks.workload import Kind, differences, new_pal
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -52,6 +52,7 @@ class Bench:
         self.figures: dict[Name, ServerFigures] = {name: ServerFigures() for name in options.servers}
         self.problems: list[str] = []
         self.jobs = 0
+        self.server_processors, self.generator_processors = processors(options.pin)
 
     def set_up(self, name: Name) -> None:
         """Start the server on fresh data as often as asked, keep the last one, weigh it, and create the PALs."""
@@ -59,13 +60,16 @@ class Bench:
         for attempt in range(self.options.starts):
             if name in self.servers:
                 self.servers.pop(name).stop()
-            self.servers[name] = start(name, self.folder / f"{name}-{attempt}", self.api_key)
+            self.servers[name] = self.start(name, self.folder / f"{name}-{attempt}")
             figures.start_seconds.append(self.servers[name].start_seconds)
         time.sleep(SETTLE_SECONDS)
         figures.idle_memory_mib = self.servers[name].memory_mib()
         server = self.servers[name]
         bodies = map(new_pal, range(self.options.pals))
         self.pals[name] = [server.request("POST", "/v2/pals", body)["pal_id"] for body in bodies]
+
+    def start(self, name: Name, data: Path) -> Server:
+        return start(name, data, self.api_key, self.server_processors)
 
     def measure(self) -> list[Cell]:
         """Every kind of request at every number of connections, the servers taking turns in each round."""
@@ -96,9 +100,10 @@ class Bench:
         )
         note(f"{kind} at {connections} on {name}")
         command = [sys.executable, "-m", "benchmarks.load"]
-        done = subprocess.run(
-            command, cwd=REPOSITORY, input=json.dumps(asdict(job)), capture_output=True, text=True, check=False
-        )
+        with on_processors(self.generator_processors):
+            done = subprocess.run(
+                command, cwd=REPOSITORY, input=json.dumps(asdict(job)), capture_output=True, text=True, check=False
+            )
         if done.returncode != 0:
             raise ServerError(f"{name}: the load generator ended with {done.returncode}\n{done.stderr[-2000:]}")
         measurement = Measurement(**json.loads(done.stdout))
@@ -115,7 +120,7 @@ class Bench:
         note(f"verifying {name}")
         problems = self.lost_writes(server, "")
         server.kill()
-        server = self.servers[name] = start(name, server.data, self.api_key)
+        server = self.servers[name] = self.start(name, server.data)
         figures.restart_seconds = server.start_seconds
         problems += self.lost_writes(server, " after SIGKILL")
         self.problems += problems
@@ -141,9 +146,9 @@ class Bench:
         ]
         options = self.options
         return {
-            "plan": f"{options.rounds} rounds of {options.seconds:g} s, {options.pals} PALs, 3 operations per PATCH",
+            "plan": f"{options.rounds} round(s) of {options.seconds:g} s, {options.pals} PALs, 3 operations per PATCH",
             "document": f"{len(json.dumps(new_pal(0))):,} bytes; read back: {', '.join(sizes)}",
-            "machine": f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}",
+            "machine": f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}{', pinned' if options.pin else ''}",
             "disk": f"one fsync takes {fsync_milliseconds(self.folder):.2f} ms (median) on {file_system(self.folder)}",
             "conventional": ", ".join(f"{name} {installed(name)}" for name in ("fastapi", "sqlalchemy", "aiosqlite")),
         }
@@ -173,6 +178,12 @@ def file_system(folder: Path) -> str:
     return f"{kind} (IN MEMORY: nothing is durable there, choose a disk with --dir)" if kind == "tmpfs" else kind
 
 
+def processors(pin: bool) -> tuple[frozenset[int], frozenset[int]]:
+    """The processors of the servers and of the load generator: the first and the others with `pin`, else no choice."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return (frozenset({first}), frozenset(others)) if pin else (frozenset(), frozenset())
+
+
 def installed(distribution: str) -> str:
     try:
         return version(distribution)
@@ -189,18 +200,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options, checked; ends with 2 and a sentence when they do not fit together or something is not installed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a sanity run: one round of 0.5 s, one start")
-    parser.add_argument("--seconds", type=float, help="length of one measurement (4, with --quick 0.5)")
+    parser.add_argument("--seconds", type=float, help="length of one measurement (2.5, with --quick 0.5)")
     parser.add_argument("--warm-up", type=float, help="seconds before each measurement (0.5, with --quick 0.2)")
-    parser.add_argument("--rounds", type=int, help="times the servers take turns (2, with --quick 1)")
+    parser.add_argument("--rounds", type=int, help="times the servers take turns (3, with --quick 1)")
     parser.add_argument("--starts", type=int, help="starts on fresh data; the median counts (3, with --quick 1)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32, 128], metavar="N")
     parser.add_argument("--pals", type=int, default=128, metavar="N", help="PALs on each server (128)")
     parser.add_argument("--servers", nargs="+", choices=NAMES, default=list(NAMES), help="which servers (both)")
     parser.add_argument("--dir", type=Path, help="folder on a real disk for the databases (the temporary folder)")
+    parser.add_argument("--pin", action="store_true", help="servers on one processor, the load generator on the others")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument("--enforce", action="store_true", help="end with 1 when a target is missed")
     options = parser.parse_args(arguments)
-    defaults = (0.5, 0.2, 1, 1) if options.quick else (4.0, 0.5, 2, 3)
+    defaults = (0.5, 0.2, 1, 1) if options.quick else (2.5, 0.5, 3, 3)
     for name, default in zip(("seconds", "warm_up", "rounds", "starts"), defaults, strict=True):
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -208,6 +220,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("connections, rounds, starts and seconds must be positive")
     if options.pals < max(options.connections):
         parser.error("every connection needs a PAL of its own: --pals must not be smaller than --connections")
+    if options.pin and len(os.sched_getaffinity(0)) < 2:
+        parser.error("--pin needs two processors")
     missing = [module for name in options.servers for module in NEEDED_MODULES[name] if not is_importable(module)]
     if missing:
         parser.error(f"{', '.join(missing)} not found; pip install -e '.[bench]' installs what both servers need")

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,13 +82,24 @@ class Server:
         self.process.wait()
 
 
-def start(name: Name, data: Path, api_key: str) -> Server:
+@contextmanager
+def on_processors(processors: AbstractSet[int]) -> Iterator[None]:
+    """Processes started inside run on these processors only; an empty set leaves the choice to the kernel."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, processors or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def start(name: Name, data: Path, api_key: str, processors: AbstractSet[int] = frozenset()) -> Server:
     """Start the server on `data` and wait for its first answer. Raises ServerError when none comes in 30 seconds."""
     data.mkdir(exist_ok=True)
     port = _free_port()
     command = [sys.executable, "-m", *_COMMANDS[name], "--host", HOST, "--port", str(port), "--data", str(data)]
     environment = {**os.environ, _KEY_VARIABLES[name]: api_key}
-    with _log_file(data).open("ab") as log:
+    with _log_file(data).open("ab") as log, on_processors(processors):
         begun = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -14,20 +14,37 @@ from palace.validation import problems_of, refuse
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A valid document: `stored` as it will be kept, `complete` with every default filled in."""
+    """A valid document: as its model, and `stored` as it will be kept."""
 
+    model: BaseModel
     stored: Document
-    complete: Document
 
     def is_same_as(self, resource: Resource, before: Document) -> bool:
-        """Whether it says the same as the stored document `before`, once both have their defaults filled in."""
+        """Whether it says the same as the stored document `before`, once both have their defaults filled in.
+
+        Filling in defaults takes a second validation, so it is done only where presence alone makes the difference.
+        """
+        if _contradict(self.stored, before):
+            return False
         fields = {name: value for name, value in before.items() if name not in resource.read_only}
-        if equal(self.stored, fields):
-            return True
         try:
-            return equal(self.complete, resource.model.model_validate(fields).model_dump())
+            return equal(self.model.model_dump(), resource.model.model_validate(fields).model_dump())
         except ValidationError:  # A rule became stricter after `before` was stored.
             return False
+
+
+def _contradict(one: Document, other: Document) -> bool:
+    """Whether some member that both have, at any depth, differs."""
+    for name, value in one.items():
+        if name not in other or value is other[name]:
+            continue
+        counterpart = other[name]
+        if isinstance(value, dict) and isinstance(counterpart, dict):
+            if _contradict(value, counterpart):
+                return True
+        elif not equal(value, counterpart):
+            return True
+    return False
 
 
 def judge(
@@ -44,8 +61,8 @@ def judge(
         problems += resource.rules(model)
     if problems or model is None:
         raise refuse(problems, operations)
-    model.__pydantic_fields_set__.update(resource.model.model_fields)
-    return Judged(model.model_dump(exclude_unset=True), model.model_dump())
+    model.__pydantic_fields_set__.update(resource.members)
+    return Judged(model, model.model_dump(exclude_unset=True))
 
 
 def writable(resource: Resource, before: Document, after: Any) -> tuple[Document, list[Problem]]:

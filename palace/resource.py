@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -119,7 +120,7 @@ class Legacy:
     collection: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """One kind of object: its names, its document, its rules and its operations."""
 
@@ -138,15 +139,20 @@ class Resource:
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
 
-    @property
+    @cached_property
     def id_member(self) -> str:
         """The member that holds the object's id: `pal_id`."""
         return f"{self.kind}_id"
 
-    @property
+    @cached_property
     def read_only(self) -> tuple[str, ...]:
         """The members that only the server writes."""
         return (self.id_member, *self.born_with, *READ_ONLY_TIMES)
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The members that a client may write."""
+        return frozenset(self.model.model_fields)
 
 
 def value_at(document: Any, pointer: Sequence[str]) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from palace.keys import problem_with_own_key
+
 PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
@@ -88,6 +90,8 @@ def _checked(settings: Settings) -> Settings:
         least = 0 if knob.name in {"port", "shutdown_seconds"} else 1
         if knob.type is int and value < least:
             raise InvalidSetting(f"{knob.name} must be at least {least}; it is {value}.")
+    if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
+        raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
     if settings.port > 65535:
         raise InvalidSetting(f"port must be at most 65535; it is {settings.port}.")
     return settings

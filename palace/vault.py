@@ -37,7 +37,7 @@ class Vault:
         """The secret again. Raises VaultError when the master key or the place is another one."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place.encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: cut off, so that there is not even a nonce.
             raise VaultError(f"The secret at {place} does not open: it was sealed with another master key.") from error
 
 

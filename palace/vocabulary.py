@@ -28,6 +28,10 @@ class Aliases:
     legacy: dict[str, str] = field(default_factory=dict)
     below: dict[str, "Aliases"] = field(default_factory=dict)
 
+    def spellings(self) -> list[str]:
+        """Every other spelling, at this level and below it."""
+        return [*self.canonical, *(spelling for below in self.below.values() for spelling in below.spellings())]
+
 
 NO_ALIASES = Aliases()
 

@@ -1,5 +1,6 @@
 """One path of a resource: a request becomes a `Call`, a `Reply` becomes an answer."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -37,6 +38,7 @@ class ResourcePath:
         self._words = words
         self._services = services
         self._largest_body = largest_body
+        self._may_hold_aliases = re.compile("|".join([*words.known.spellings(), r"\\u00"]).encode("ascii")).search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ClientError."""
@@ -61,7 +63,8 @@ class ResourcePath:
             call.body_as_sent = parse_patch(body, self._services.limits)
         else:
             call.body_as_sent = parse_document(body, self._services.limits)
-        call.body = self._canonical(call.body_as_sent)
+        is_canonical = self._may_hold_aliases(body) is None
+        call.body = call.body_as_sent if is_canonical else self._canonical(call.body_as_sent)
         call.is_merge_patch = media == MERGE_PATCH
         call.wants_representation = "return=representation" in (header(scope, b"prefer") or "")
 

@@ -23,9 +23,8 @@ def build_application(
     resources: Sequence[Resource], services: Services, settings: Settings, is_ready: Callable[[], bool]
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
-    routes = page_routes(resources, settings, is_ready)
-    for resource in resources:
-        routes += _resource_routes(resource, services, settings)
+    routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
+    routes += page_routes(resources, settings, is_ready)
     application: ASGIApp = Router(routes, redirect_slashes=False, default=no_such_route)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if origins:

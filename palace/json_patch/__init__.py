@@ -1,18 +1,19 @@
-"""JSON Patch and what belongs to it: pointers, diffs, merge patches, equality, and a strict reader (RFC 6901, 6902, 7396).
+"""JSON Patch and what belongs to it: pointers, diffs, merge patches, equality and a strict reader.
 
-Pure functions on plain values: no I/O, nothing is changed in place, and nothing but the exceptions named here is raised.
+RFC 6901, RFC 6902 and RFC 7396 as pure functions on plain values: no I/O, nothing is changed in place, and nothing is
+raised but the exceptions named here.
 """
 
-from .apply import Applied, apply_patch
-from .diff import diff
-from .equality import equal
-from .errors import Conflict, InvalidJson, InvalidPatch, LimitExceeded, PatchError, Problem
-from .limits import DEFAULT_LIMITS, Limits
-from .merge import merge_patch
-from .operations import Operation, compile_patch
-from .pointer import format_pointer, parse_pointer
-from .text import read_json
-from .values import Json
+from palace.json_patch.apply import Applied, apply_patch
+from palace.json_patch.diff import diff
+from palace.json_patch.equality import equal
+from palace.json_patch.errors import Conflict, InvalidJson, InvalidPatch, LimitExceeded, PatchError, Problem
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.merge import merge_patch
+from palace.json_patch.operations import Operation, compile_patch
+from palace.json_patch.pointer import format_pointer, parse_pointer
+from palace.json_patch.text import read_json
+from palace.json_patch.values import Json
 
 __all__ = [
     "DEFAULT_LIMITS",

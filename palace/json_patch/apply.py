@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from .conflicts import failed_test, too_deep, too_much_copied, unresolved
-from .equality import equal
-from .errors import Place
-from .limits import DEFAULT_LIMITS, Limits
-from .operations import Operation, compile_patch
-from .pointer import array_index, format_pointer, is_inside
-from .values import CONTAINERS, UNKNOWN, Json, height, text_bytes
+from palace.json_patch.conflicts import failed_test, too_deep, too_much_copied, unresolved
+from palace.json_patch.equality import equal
+from palace.json_patch.errors import Place
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.operations import Operation, compile_patch
+from palace.json_patch.pointer import END_OF_ARRAY, array_index, format_pointer, is_inside
+from palace.json_patch.values import UNKNOWN, Json, height, text_bytes
 
 _ABSENT = object()
 _STEPS_AT_ONCE = 1000
@@ -43,7 +43,8 @@ def apply_patch(document: Json, operations: Json | tuple[Operation, ...], limits
     editor = _Editor(document, limits)
     for operation in operations:
         _ACTIONS[operation.op](editor, operation)
-    editor.check_depth_of_large_moves(document)
+    if editor.large_move is not None:
+        editor.check_depth_of_result(document, editor.large_move)
     touched = editor.touched
     changed = _is_changed(document, editor.root, touched, limits)
     return Applied(editor.root, changed, tuple(touched), editor.finished_inverse(document))
@@ -93,11 +94,11 @@ class _Editor:
             owned[id(node)] = node
         for token in tokens[:-1]:
             key: str | int = token
-            if type(node) is dict:
-                child = node.get(token)
-            else:
+            if type(node) is list:
                 key = self.index_below(len(node), token, operation, at)
-                child = node[key]
+            elif token not in node:
+                raise unresolved(self.root, operation, at, self.limits)
+            child = node[key]
             if id(child) not in owned:
                 if type(child) is not dict and type(child) is not list:
                     raise unresolved(self.root, operation, at, self.limits)
@@ -145,7 +146,7 @@ class _Editor:
                 parent[last] = value
             else:
                 old = _ABSENT
-                if last == "-":
+                if last == END_OF_ARRAY:
                     tokens = (*tokens[:-1], str(len(parent)))
                     pointer = pointer[:-1] + tokens[-1]
                     self.oversized_inverse |= len(pointer) > self.limits.pointer_characters
@@ -170,13 +171,11 @@ class _Editor:
         elif levels and levels + len(operation.tokens) > self.limits.depth:
             raise too_deep(operation, self.limits, levels + len(operation.tokens))
 
-    def check_depth_of_large_moves(self, before: Json) -> None:
-        """Refuse a result that is too deep, unless the document was as deep before; each is walked once at most."""
-        if self.large_move is None:
-            return
+    def check_depth_of_result(self, before: Json, operation: Operation) -> None:
+        """Refuse a result that is too deep, unless the document was as deep before; each is walked once."""
         depth = height(self.root)
         if depth > self.limits.depth and depth > height(before):
-            raise too_deep(self.large_move, self.limits, depth)
+            raise too_deep(operation, self.limits, depth)
 
     def finished_inverse(self, before: Json) -> list[dict[str, Json]]:
         """The steps back in order, or one step that puts the original back where they would exceed the limits.

@@ -1,10 +1,10 @@
 """Why an operation does not fit the document: the slow, exact walk behind a failed fast one."""
 
-from .errors import Conflict, LimitExceeded, Place, Problem, quote, readable
-from .limits import Limits
-from .operations import Operation
-from .pointer import array_index, format_pointer
-from .values import CONTAINERS, Json, kind
+from palace.json_patch.errors import Conflict, LimitExceeded, Place, Problem, quote, readable
+from palace.json_patch.limits import Limits
+from palace.json_patch.operations import Operation
+from palace.json_patch.pointer import END_OF_ARRAY, array_index, format_pointer
+from palace.json_patch.values import CONTAINERS, Json, kind
 
 _WRITES_AT_END = frozenset(("add", "copy", "move"))
 
@@ -74,7 +74,7 @@ def _exceeded(
 
 
 def _bad_index(here: str, token: str, index: int | None, length: int, last: bool, may_append: bool) -> tuple[str, str]:
-    if token == "-":
+    if token == END_OF_ARRAY:
         code = "index_out_of_range" if last else "missing_parent"
         return code, f"{here} has no element '-': that names its end, where only add, copy and move can put a value."
     if index is None:

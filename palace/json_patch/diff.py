@@ -1,9 +1,9 @@
 """The patch that leads from one document to another."""
 
-from .equality import equal
-from .limits import DEFAULT_LIMITS, Limits
-from .pointer import format_pointer
-from .values import Json, sorted_text, text_bytes
+from palace.json_patch.equality import equal
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.pointer import format_pointer
+from palace.json_patch.values import Json, sorted_text, text_bytes
 
 _ALIGNMENT_CELLS = 200_000
 """comparisons of two array elements that one diff may spend on finding what moved apart"""
@@ -78,7 +78,7 @@ def _align(old: list[Json], new: list[Json], cells: int) -> tuple[list[tuple[int
         tail += 1
     rows, columns = len(old) - head - tail, len(new) - head - tail
     kept: list[tuple[int, int]] = []
-    if (rows != columns and 0 < rows * columns <= cells) or (1 < rows == columns and rows * columns <= cells):
+    if 1 < rows * columns <= cells:
         cells -= rows * columns
         kept = _longest_common(old[head : head + rows], new[head : head + columns])
     pairs = [(index, index) for index in range(head)]

@@ -1,6 +1,6 @@
 """When two JSON values are the same (RFC 6902, section 4.6)."""
 
-from .values import Json
+from palace.json_patch.values import Json
 
 _ABSENT = object()
 _NUMBERS = frozenset((int, float))

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Limits:
     """Bounds on one patch and on one request body; each is settable on its own.
 
-    A refusal names the field given here, the bound and the number that was found.
+    A refusal names the field given here, the bound and the number that was found. Compared by identity, so that they
+    are cheap keys of a cache.
     """
 
     operations: int = 1000

@@ -1,6 +1,6 @@
 """JSON Merge Patch (RFC 7396)."""
 
-from .values import Json
+from palace.json_patch.values import Json
 
 
 def merge_patch(document: Json, patch: Json) -> Json:

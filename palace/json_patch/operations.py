@@ -3,10 +3,10 @@
 from functools import partial
 from typing import NamedTuple
 
-from .errors import InvalidPatch, LimitExceeded, PatchError, Place, Problem, quote, readable
-from .limits import DEFAULT_LIMITS, Limits
-from .pointer import format_pointer, is_inside, pointer_problem, split
-from .values import FAULTY, Json, fault, kind, survey
+from palace.json_patch.errors import InvalidPatch, LimitExceeded, PatchError, Place, Problem, quote, readable
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.pointer import format_pointer, is_inside, pointer_problem, split
+from palace.json_patch.values import FAULTY, Json, fault, kind, survey
 
 _VALUE, _FROM, _NEITHER = "value", "from", ""
 _NEEDS = {"add": _VALUE, "remove": _NEITHER, "replace": _VALUE, "copy": _FROM, "move": _FROM, "test": _VALUE}
@@ -69,8 +69,10 @@ def _checked(position: int, operation: Json, limits: Limits) -> Operation | None
         return None
     op = operation.get("op")
     path = operation.get("path")
+    if type(op) is not str or type(path) is not str:
+        return None
     tokens = split(path, limits)
-    if tokens is None or type(op) is not str:
+    if tokens is None:
         return None
     needs = _NEEDS.get(op)
     if needs is _VALUE:
@@ -83,7 +85,7 @@ def _checked(position: int, operation: Json, limits: Limits) -> Operation | None
         return _operation((position, op, path, tokens, None, None, value))
     if needs is _FROM:
         source = operation.get("from")
-        source_tokens = split(source, limits)
+        source_tokens = split(source, limits) if type(source) is str else None
         if source_tokens is None or (op == "move" and is_inside(tokens, source_tokens)):
             return None
         return _operation((position, op, path, tokens, source, source_tokens, None))
@@ -112,7 +114,7 @@ def _problems(index: int, operation: Json, limits: Limits) -> list[Problem]:
     elif needs is None:
         what = f"{quote(op)} is not one" if type(op) is str else f"'op' is {kind(op)}"
         add("unknown_op", "op", f"The operations are add, remove, replace, copy, move and test; {what}.")
-    tokens = split(path, limits)
+    tokens = split(path, limits) if type(path) is str else None
     if "path" not in operation:
         add("missing_path", "path", "The operation has no 'path'.")
     elif tokens is None:
@@ -124,7 +126,7 @@ def _problems(index: int, operation: Json, limits: Limits) -> list[Problem]:
             problems.extend(_value_problems(index, operation, tokens, limits))
     if needs is _FROM:
         source = operation.get("from")
-        source_tokens = split(source, limits)
+        source_tokens = split(source, limits) if type(source) is str else None
         if "from" not in operation:
             add("missing_from", "from", f"{op} needs a 'from'.")
         elif source_tokens is None:

@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from .errors import InvalidPatch, LimitExceeded, Place, Problem, readable
-from .limits import DEFAULT_LIMITS, Limits
-from .values import Json, is_clean, kind, string_fault
+from palace.json_patch.errors import InvalidPatch, LimitExceeded, Place, Problem, readable
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.values import Json, is_clean, kind, string_fault
+
+END_OF_ARRAY = "-"
+"""the token for the element after the last (RFC 6901, section 4)"""
 
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _COMMON_INDEXES = {str(index): index for index in range(1000)}
@@ -16,7 +20,7 @@ def parse_pointer(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]
 
     Raises InvalidPatch when the text is no pointer, LimitExceeded when it is longer than allowed.
     """
-    tokens = split(text, limits)
+    tokens = split(text, limits) if type(text) is str else None
     if tokens is None:
         problem = pointer_problem(text, limits, None, None, "path")
         raise (InvalidPatch if problem.limit is None else LimitExceeded)((problem,))
@@ -28,9 +32,13 @@ def format_pointer(tokens: Iterable[str | int]) -> str:
     return "".join(["/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens])
 
 
-def split(text: Json, limits: Limits) -> tuple[str, ...] | None:
-    """The tokens, or None for anything `pointer_problem` has something to say about."""
-    if type(text) is not str or len(text) > limits.pointer_characters:
+@lru_cache(maxsize=1024)
+def split(text: str, limits: Limits) -> tuple[str, ...] | None:
+    """The tokens, or None for anything `pointer_problem` has something to say about.
+
+    Clients send the same few pointers over and over; at their longest, the remembered ones take a few megabytes.
+    """
+    if len(text) > limits.pointer_characters:
         return None
     if not text:
         return ()

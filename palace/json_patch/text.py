@@ -2,14 +2,16 @@
 
 import json
 import re
+from functools import lru_cache
 from math import isfinite
 from typing import NoReturn
 
-from .errors import InvalidJson, quote
-from .limits import DEFAULT_LIMITS, Limits
-from .values import FAULTY, Json, integer_range, is_clean, string_fault, survey
+from palace.json_patch.errors import InvalidJson, quote
+from palace.json_patch.limits import DEFAULT_LIMITS, Limits
+from palace.json_patch.values import FAULTY, Json, integer_range, is_clean, string_fault, survey
 
 _MARK = b"\xef\xbb\xbf"
+_SPACE = " \t\n\r"
 _TOO_DEEP = "Arrays and objects lie more than {} deep inside one another"
 
 _TOKEN = re.compile(
@@ -32,13 +34,18 @@ def read_json(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
     deeper than `limits.depth`, a byte order mark, text after the value. A patch wraps its values in two levels.
     """
     text = _decoded(body)
-    reader = _READER if limits is DEFAULT_LIMITS else _reader(limits)
+    bare = text.strip(_SPACE)
+    if not bare:
+        raise InvalidJson("empty", "The body is empty.", None)
     try:
-        value = reader.decode(text)
+        value, end = _reader(limits).raw_decode(bare)
     except json.JSONDecodeError as error:
         raise _syntax_error(text, error) from None
     except (_Refused, RecursionError):
         _refuse(text, limits)
+    if end < len(bare):
+        offset = _byte_offset(text, text.index(bare) + end)
+        raise InvalidJson("trailing_text", f"The JSON value ends before byte {offset}, but more text follows.", offset)
     may_be_deep = body.count(b"[") + body.count(b"{") > limits.depth
     if may_be_deep or b"\\u" in body:
         levels = survey(value, limits)
@@ -51,15 +58,13 @@ def _decoded(body: bytes) -> str:
     if body.startswith(_MARK):
         raise InvalidJson("byte_order_mark", "The body starts with a byte order mark; JSON has none.", 0)
     try:
-        text = body.decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
         sentence = f"The body is not UTF-8: byte {error.start} does not belong there."
         raise InvalidJson("invalid_utf8", sentence, error.start) from None
-    if not text.strip(" \t\n\r"):
-        raise InvalidJson("empty", "The body is empty.", None)
-    return text
 
 
+@lru_cache(maxsize=16)
 def _reader(limits: Limits) -> json.JSONDecoder:
     """A decoder that raises _Refused for duplicate members and for numbers out of range."""
 
@@ -87,18 +92,13 @@ def _reader(limits: Limits) -> json.JSONDecoder:
         return number
 
     def constant(name: str) -> NoReturn:
-        raise _Refused
+        raise _Refused(name)
 
     return json.JSONDecoder(object_pairs_hook=members, parse_int=integer, parse_float=fraction, parse_constant=constant)
 
 
-_READER = _reader(DEFAULT_LIMITS)
-
-
 def _syntax_error(text: str, error: json.JSONDecodeError) -> InvalidJson:
-    offset = _byte_offset(text, error.pos)
-    if error.msg == "Extra data":
-        return InvalidJson("trailing_text", f"The JSON value ends before byte {offset}, but more text follows.", offset)
+    offset = _byte_offset(text, text.index(error.doc) + error.pos)
     wording = error.msg[0].lower() + error.msg[1:].removesuffix(" at").removesuffix(" starting")
     return InvalidJson("syntax", f"The body is not JSON: {wording} at byte {offset}.", offset)
 

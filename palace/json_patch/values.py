@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from .limits import Limits
+from palace.json_patch.limits import Limits
 
 Json = Any
 """None, bool, int, float, str, list or dict with str keys, exactly as a JSON decoder makes them (no subclasses)."""
@@ -56,12 +56,15 @@ def survey(value: Json, limits: Limits) -> int:
         for item in level:
             type_ = type(item)
             if type_ is str:
-                if not is_clean(item, limits):
+                # ASCII without U+0000 is the rule; asking here saves a call for nearly every text.
+                if (not item.isascii() or "\0" in item) and not is_clean(item, limits):
                     return FAULTY
             elif type_ is dict:
                 nested = True
                 for name in item:
-                    if type(name) is not str or not is_clean(name, limits):
+                    if type(name) is not str:
+                        return FAULTY
+                    if (not name.isascii() or "\0" in name) and not is_clean(name, limits):
                         return FAULTY
                 below.extend(item.values())
             elif type_ is list:

@@ -27,7 +27,7 @@ class InlineFunction(Model):
 
     name: Annotated[str, StringConstraints(min_length=1)]
     description: str | None = None
-    parameters: FreeForm = {}
+    parameters: FreeForm = Field(default_factory=dict)
 
 
 class InlineTool(Model):
@@ -52,11 +52,11 @@ class Llm(Model):
     api_key: str = ""
     """Shown as `********`; sending the mask back keeps the stored key."""
     speculative_inference: bool = True
-    tools: InlineTools = []
-    headers: FreeForm = {}
-    extra_body: FreeForm = {}
+    tools: InlineTools = Field(default_factory=list)
+    headers: FreeForm = Field(default_factory=dict)
+    extra_body: FreeForm = Field(default_factory=dict)
     """Parameters of the request; for hosted models `temperature` is 0 to 2 and `top_p` 0 to 1."""
-    default_query: FreeForm = {}
+    default_query: FreeForm = Field(default_factory=dict)
     disable_vision: bool | None = None
     enable_llm_proxy: bool | None = None
     is_custom: bool | None = None
@@ -74,7 +74,7 @@ class Tts(Model):
     """A voice of the provider; not together with `voice_id`."""
     voice_id: str = ""
     """A voice of this server; not together with `external_voice_id`."""
-    voice_settings: FreeForm = {}
+    voice_settings: FreeForm = Field(default_factory=dict)
     """For the provider; elevenlabs takes `speed` 0.7 to 1.2, `stability`, `similarity_boost` and `style` 0 to 1."""
     tts_emotion_control: Annotated[bool, Field(strict=False)] = True
     tts_model_name: str = ""
@@ -119,29 +119,32 @@ class ConversationalFlow(Model):
     @model_validator(mode="after")
     def fill_in(self) -> "ConversationalFlow":
         """One member given, all of them set (contract 3.4)."""
-        self.__pydantic_fields_set__.update(name for name in type(self).model_fields if getattr(self, name) is not None)
-        self.__pydantic_fields_set__.update(("wake_phrase", "sleep_phrase"))
+        self.__pydantic_fields_set__.update(FILLED_IN)
         return self
+
+
+FILLED_IN = frozenset(ConversationalFlow.model_fields) - {"active_listening", "noise_cancellation"}
+"""Members of `conversational_flow` that have a default; the other two are set only when a client sets them."""
 
 
 class Perception(Model):
     """The eyes: what is noticed in the picture and the sound."""
 
     perception_model: Literal["raven-1", "raven-0", "raven-2", "off"] = "raven-1"
-    visual_awareness_queries: list[str] = []
-    audio_awareness_queries: list[str] = []
-    screen_awareness_queries: list[str] = []
-    perception_analysis_queries: list[str] = []
+    visual_awareness_queries: list[str] = Field(default_factory=list)
+    audio_awareness_queries: list[str] = Field(default_factory=list)
+    screen_awareness_queries: list[str] = Field(default_factory=list)
+    perception_analysis_queries: list[str] = Field(default_factory=list)
     visual_tool_prompt: str = ""
     audio_tool_prompt: str = ""
-    visual_tools: InlineTools = []
-    audio_tools: InlineTools = []
-    screen_tools: InlineTools = []
+    visual_tools: InlineTools = Field(default_factory=list)
+    audio_tools: InlineTools = Field(default_factory=list)
+    screen_tools: InlineTools = Field(default_factory=list)
     emotion_recognition: Literal["full", "limited", "auto"] = "auto"
     """`limited`: no emotion is inferred from face or voice (EU AI Act)."""
-    ambient_awareness_queries: list[str] = []
+    ambient_awareness_queries: list[str] = Field(default_factory=list)
     perception_tool_prompt: str = ""
-    perception_tools: InlineTools = []
+    perception_tools: InlineTools = Field(default_factory=list)
     tool_prompt: str = ""
 
 
@@ -155,7 +158,7 @@ class Conferencing(Model):
         | None
     ) = None
     """Unique over all PALs, stored in lower case; the PAL's address is `<username>@tavusinvite.com`."""
-    allowlist: list[str] = []
+    allowlist: list[str] = Field(default_factory=list)
     """E-mail addresses or regular expressions of those who may invite it; empty: everybody."""
     whitelabel: bool = False
 
@@ -196,7 +199,6 @@ class Layers(Model):
     @model_validator(mode="after")
     def leave_out_null(self) -> "Layers":
         """Null and absent are the same layer."""
-        self.__pydantic_fields_set__.intersection_update(
-            name for name in type(self).model_fields if getattr(self, name) is not None
-        )
+        given = self.__pydantic_fields_set__
+        given.difference_update([name for name in given if getattr(self, name) is None])
         return self

@@ -66,21 +66,21 @@ class Pal(Model):
     pipeline_mode: Literal["full", "echo", "speech-to-speech"] = "full"
     default_face_id: str | None = None
     """The face it shows; an id of /v2/faces."""
-    languages: list[str] = []
-    document_ids: list[str] = []
-    document_tags: list[str] = []
+    languages: list[str] = Field(default_factory=list)
+    document_ids: list[str] = Field(default_factory=list)
+    document_tags: list[str] = Field(default_factory=list)
     objectives_id: str | None = None
-    guardrail_ids: Annotated[list[Id], Field(max_length=MOST_ATTACHED)] = []
-    guardrail_tags: list[str] = []
+    guardrail_ids: list[Id] = Field(default_factory=list, max_length=MOST_ATTACHED)
+    guardrail_tags: list[str] = Field(default_factory=list)
     guardrails_id: str | None = None
-    tool_ids: Annotated[list[Id], Field(max_length=MOST_ATTACHED)] = []
-    memories: list[str] = []
+    tool_ids: list[Id] = Field(default_factory=list, max_length=MOST_ATTACHED)
+    memories: list[str] = Field(default_factory=list)
     disclosure_type: Literal["always", "auto", "off"] = "auto"
     """Whether people are told that they talk to an AI; `auto`: where the policy of the conversation asks for it."""
     verbal_disclosure: str | None = None
     visual_disclosure: str | None = None
     is_template: bool = False
-    layers: Layers = Layers()
+    layers: Layers = Field(default_factory=Layers)
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------------

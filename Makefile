@@ -1,0 +1,69 @@
+# Everything here needs only Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs bench bench-json-patch clean
+
+help: ## List these targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+run: $(VENV)/installed ## Start the server on an embedded database and print its URL and API key.
+	@exec $(BIN)/palace serve --show-key
+
+test: $(VENV)/installed-dev ## Run all tests but those of other people's clients and of the browser.
+	$(BIN)/pytest -q --ignore tests/clients --ignore tests/browser
+
+test-unit: $(VENV)/installed-dev ## Run the tests that start no server.
+	$(BIN)/pytest -q tests/unit tests/json_patch tests/storage tests/architecture
+
+test-clients: $(VENV)/installed-clients ## Run unmodified clients of the Tavus API against the server.
+	$(BIN)/pytest -q tests/clients
+
+test-browser: $(VENV)/installed-dev ## Run the tests in a real browser (needs chromium and chromium-driver).
+	$(BIN)/pytest -q tests/browser
+
+test-all: test test-clients test-browser ## Run every test.
+
+lint: $(VENV)/installed-bench ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## Format the code and mend what the linter can mend.
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/installed-dev ## Write the generated parts of the documentation anew.
+	$(BIN)/python -m docs.generate
+
+bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a conventional server (three minutes).
+	$(BIN)/python -m benchmarks.http
+
+bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside jsonpatch (one minute).
+	$(BIN)/python -m benchmarks.json_patch
+
+clean: ## Remove the virtual environment and everything that tools left behind. Data folders stay.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Palace needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-clients: $(VENV)/installed-dev
+	$(PIP_INSTALL) --editable '.[dev,clients]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-dev
+	$(PIP_INSTALL) --editable '.[dev,bench]'
+	@touch $@

@@ -1,0 +1,90 @@
+"""The written rules about structure, as tests: who may import whom, and how long things may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+
+LAYERS: list[list[str]] = [
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.call", "palace.errors", "palace.keys", "palace.vault"],
+    ["palace.settings"],
+    ["palace.storage"],
+    ["palace.resource"],
+    ["palace.validation", "palace.masks", "palace.accounts"],
+    ["palace.judging"],
+    ["palace.verbs"],
+    ["palace.resources"],
+    ["palace.api"],
+    ["palace.app"],
+    ["palace.cli"],
+    ["palace.__main__"],
+]
+"""From the ground up: a module imports from the layers below its own, and within its own package."""
+
+SOURCES = sorted((ROOT / "palace").rglob("*.py"))
+OWN_CODE = [*SOURCES, *sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def place(module: str) -> tuple[int, str] | None:
+    for height, layer in enumerate(LAYERS):
+        for package in layer:
+            if module == package or module.startswith(package + "."):
+                return height, package
+    return None
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "palace"}
+    return {name for name in found if name.startswith("palace.")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_a_module_imports_only_from_layers_below_its_own(path: Path) -> None:
+    own = place(module_name(path))
+    if module_name(path) == "palace":
+        assert imports(path) == set()
+        return
+    assert own is not None, f"{module_name(path)} has no place in LAYERS"
+    for imported in imports(path):
+        if imported == "palace.__version__":
+            continue
+        theirs = place(imported)
+        assert theirs is not None, f"{imported} has no place in LAYERS"
+        assert theirs[1] == own[1] or theirs[0] < own[0], f"{module_name(path)} must not import {imported}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_the_json_patch_engine_depends_on_nothing_of_ours(path: Path) -> None:
+    if place(module_name(path)) == place("palace.json_patch.x") and "json_patch" in str(path):
+        assert {name for name in imports(path) if not name.startswith("palace.json_patch")} == set()
+
+
+@pytest.mark.parametrize("path", OWN_CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_stay_within_their_budgets(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{node.name} is too long"
+
+
+def test_every_migration_has_a_number_of_its_own() -> None:
+    numbers = [path.name.split("_")[0] for path in (ROOT / "palace/storage/migrations").glob("*.sql")]
+    assert len(numbers) == len(set(numbers)) > 0
+    assert sorted(map(int, numbers)) == list(range(1, len(numbers) + 1))
