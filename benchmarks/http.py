@@ -145,10 +145,11 @@ class Bench:
             for name, server in self.servers.items()
         ]
         options = self.options
+        machine = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
         return {
             "plan": f"{options.rounds} round(s) of {options.seconds:g} s, {options.pals} PALs, 3 operations per PATCH",
             "document": f"{len(json.dumps(new_pal(0))):,} bytes; read back: {', '.join(sizes)}",
-            "machine": f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}{', pinned' if options.pin else ''}",
+            "machine": f"{machine}, {'pinned' if options.pin else 'not pinned'}",
             "disk": f"one fsync takes {fsync_milliseconds(self.folder):.2f} ms (median) on {file_system(self.folder)}",
             "conventional": ", ".join(f"{name} {installed(name)}" for name in ("fastapi", "sqlalchemy", "aiosqlite")),
         }
@@ -259,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="palace-bench-", dir=options.dir) as folder:
-            results = run(options, Path(folder))
+            results = run(options, Path(folder).resolve())
     except ServerError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

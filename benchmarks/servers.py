@@ -104,12 +104,15 @@ def start(name: Name, data: Path, api_key: str, processors: AbstractSet[int] = f
         process = subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-    while not _is_healthy(port):
-        if process.poll() is not None or time.perf_counter() - begun > 30:
-            process.kill()
-            process.wait()
-            raise ServerError(f"{name} does not answer on /healthz\n{_log_end(data)}")
-        time.sleep(0.002)
+    try:
+        while not _is_healthy(port):
+            if process.poll() is not None or time.perf_counter() - begun > 30:
+                raise ServerError(f"{name} does not answer on /healthz\n{_log_end(data)}")
+            time.sleep(0.002)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return Server(name, process, port, api_key, data, time.perf_counter() - begun)
 
 

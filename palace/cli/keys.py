@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account
-from palace.app import open_services, settings_from
+from palace.app import DATABASE, open_services, settings_from
 from palace.cli.flags import with_flags
 from palace.clock import timestamp
 from palace.resource import Services
@@ -24,9 +24,12 @@ AccountName = Annotated[str, typer.Option(help="The account that the key opens; 
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
-def _with_services(flags: dict[str, Any], work: Callable[[Services], Awaitable[T]]) -> T:
+def _with_services(flags: dict[str, Any], work: Callable[[Services], Awaitable[T]], *, may_create: bool = False) -> T:
     async def run() -> T:
-        services = open_services(settings_from(flags))
+        settings = settings_from(flags)
+        if not may_create and not (settings.data / DATABASE).exists():
+            raise StorageFailure(f"There is no database in {settings.data}; name its folder with --data.")
+        services = open_services(settings)
         try:
             return await work(services)
         finally:
@@ -54,7 +57,7 @@ def create(
         number, _ = await ensure_account(account, services)
         return await add_key(number, label, services)
 
-    print(_with_services(flags, make))
+    print(_with_services(flags, make, may_create=True))
 
 
 @keys.command("list")

@@ -234,7 +234,9 @@ def test_a_username_is_freed_when_its_pal_lets_it_go(api: httpx.Client, new_pal:
 
 def test_a_patch_that_is_refused_takes_no_username(api: httpx.Client, new_pal: NewPal) -> None:
     pal = new_pal()
-    refused(patch(api, pal, {"op": "add", "path": "/layers/conferencing", "value": {"username": "not-yet", "x": 1}}), 400)
+    refused(
+        patch(api, pal, {"op": "add", "path": "/layers/conferencing", "value": {"username": "not-yet", "x": 1}}), 400
+    )
     assert is_available(api, "not-yet") == {"available": True}
 
 

@@ -392,7 +392,9 @@ def test_conferencing_is_patched_alone(api: httpx.Client, new_pal: NewPal) -> No
     details = refused(patch(api, pal, conferencing, replace("/pal_name", "x")), 400)
     assert [detail["operation"] for detail in details] == [1]
     assert document(api, pal) == before
-    alone = patch(api, pal, expect("/pal_name", "Night Desk"), conferencing, add("/layers/conferencing/whitelabel", True))
+    alone = patch(
+        api, pal, expect("/pal_name", "Night Desk"), conferencing, add("/layers/conferencing/whitelabel", True)
+    )
     assert alone.status_code == 200, alone.text
 
 
@@ -410,7 +412,9 @@ def test_a_stock_pal_cannot_be_patched(api: httpx.Client) -> None:
 # --- Media types ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("media", ["application/json", JSON_PATCH, "application/json; charset=utf-8", "Application/JSON"])
+@pytest.mark.parametrize(
+    "media", ["application/json", JSON_PATCH, "application/json; charset=utf-8", "Application/JSON"]
+)
 def test_a_json_patch_arrives_as_either_media_type(api: httpx.Client, new_pal: NewPal, media: str) -> None:
     body = json.dumps([replace("/pal_name", "x")])
     answer = api.patch(f"/v2/pals/{new_pal()}", content=body, headers={"content-type": media})

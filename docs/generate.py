@@ -1,0 +1,45 @@
+"""Writes the generated pages of the documentation: `python -m docs.generate` (or `make docs`)."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from palace.settings import PREFIX, Settings
+
+FOLDER = Path(__file__).parent
+
+
+def settings_page() -> str:
+    """The table of all settings."""
+    rows = []
+    for knob in fields(Settings):
+        flag = "--" + knob.name.replace("_", "-")
+        default = f"`{knob.default}`" if knob.default not in ("", None) else "none"
+        rows.append(f"| `{flag}` | `{PREFIX}{knob.name.upper()}` | {default} | {knob.metadata['sentence']} |")
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and an",
+            "empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
+            "`--no-log-requests`. This page is generated from `palace/settings.py`.",
+            "",
+            "| flag | variable | default | what it does |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+PAGES = {"reference/settings.md": settings_page}
+"""Path below this folder, and what makes its text."""
+
+
+def main() -> None:
+    """Write every generated page."""
+    for path, make in PAGES.items():
+        (FOLDER / path).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
