@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import secrets
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -258,6 +259,7 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print the table, write the JSON; 0 when everything was answered, stored and, with --enforce, fast enough."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are ended too
     try:
         with tempfile.TemporaryDirectory(prefix="palace-bench-", dir=options.dir) as folder:
             results = run(options, Path(folder).resolve())

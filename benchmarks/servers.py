@@ -98,7 +98,7 @@ def start(name: Name, data: Path, api_key: str, processors: AbstractSet[int] = f
     data.mkdir(exist_ok=True)
     port = _free_port()
     command = [sys.executable, "-m", *_COMMANDS[name], "--host", HOST, "--port", str(port), "--data", str(data)]
-    environment = {**os.environ, _KEY_VARIABLES[name]: api_key}
+    environment = {**os.environ, _KEY_VARIABLES[name]: api_key, "PALACE_LOG_REQUESTS": "false"}
     with _log_file(data).open("ab") as log, on_processors(processors):
         begun = time.perf_counter()
         process = subprocess.Popen(

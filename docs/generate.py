@@ -19,8 +19,8 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and an",
-            "empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
+            "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and",
+            "an empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
             "`--no-log-requests`. This page is generated from `palace/settings.py`.",
             "",
             "| flag | variable | default | what it does |",

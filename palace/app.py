@@ -43,6 +43,10 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
     return load_settings(os.environ, flags)
 
 
+class CannotListen(Exception):
+    """The address is in use, or not one of this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """What a person needs to know when the server is up. `api_key` is empty when the server does not know one."""
@@ -119,7 +123,8 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
-    Raises OSError when the address is in use, StorageFailure and VaultError when the data folder cannot be used.
+    Raises CannotListen when the address is in use; OSError, StorageFailure, NewerSchema and VaultError when the data
+    folder cannot be used.
     """
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
@@ -165,9 +170,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
     return listening
 
 

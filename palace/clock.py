@@ -17,5 +17,5 @@ class Clock:
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds and a `Z`: `2026-10-07T23:44:47.917639Z` (contract 1.7)."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment in UTC as ISO 8601 with microseconds and a `Z`: `2026-10-07T23:44:47.917639Z` (contract 1.7)."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

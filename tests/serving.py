@@ -7,8 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -42,10 +41,10 @@ class Palace:
         self.process.kill()
         self.process.wait(timeout=30)
 
-    def __enter__(self) -> "Palace":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.process.poll() is None:
             self.stop()
         assert self.process.stdout is not None

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from palace.app import Greeting, serve, settings_from
+from palace.app import CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
@@ -26,9 +26,10 @@ def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
     except (InvalidSetting, StorageFailure, NewerSchema, VaultError) as error:
         raise typer.Exit(_complain(str(error))) from error
+    except CannotListen as error:
+        raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error
     except OSError as error:
-        address = f"{settings.host}:{settings.port}"
-        raise typer.Exit(_complain(f"Cannot listen on {address} or use {settings.data}: {error.strerror}.")) from error
+        raise typer.Exit(_complain(f"The folder {settings.data} cannot be used: {error.strerror}.")) from error
 
 
 def _complain(problem: str) -> int:

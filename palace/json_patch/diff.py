@@ -17,6 +17,7 @@ def diff(before: Json, after: Json, limits: Limits = DEFAULT_LIMITS) -> list[_St
     Arrays are aligned, so an element put in or taken out in the middle is one operation. The patch stays within the
     limits and is never longer than replacing the whole document, which it does where nothing else would be shorter.
     """
+    whole: list[_Step] = [{"op": "replace", "path": "", "value": after}]
     steps: list[_Step] = []
     cells = _ALIGNMENT_CELLS
     pending = [("", before, after)]
@@ -24,6 +25,8 @@ def diff(before: Json, after: Json, limits: Limits = DEFAULT_LIMITS) -> list[_St
         pointer, old, new = pending.pop()
         if equal(old, new):
             continue
+        if pointer.count("/") >= limits.pointer_tokens:
+            return whole
         if type(old) is dict and type(new) is dict and (not old or not new or old.keys() & new.keys()):
             steps.extend({"op": "remove", "path": pointer + format_pointer((name,))} for name in old if name not in new)
             for name, value in new.items():
@@ -40,18 +43,10 @@ def diff(before: Json, after: Json, limits: Limits = DEFAULT_LIMITS) -> list[_St
         else:
             steps.append({"op": "replace", "path": pointer, "value": new})
         if len(steps) > limits.operations:
-            break
-    whole = [{"op": "replace", "path": "", "value": after}]
-    if not steps or not _fits(steps, limits) or pending or text_bytes(whole) < text_bytes(steps):
-        return whole if steps else []
-    return steps
-
-
-def _fits(steps: list[_Step], limits: Limits) -> bool:
-    return len(steps) <= limits.operations and all(
-        len(step["path"]) <= limits.pointer_characters and step["path"].count("/") <= limits.pointer_tokens
-        for step in steps
-    )
+            return whole
+    if any(len(step["path"]) > limits.pointer_characters for step in steps):
+        return whole
+    return whole if steps and text_bytes(whole) < text_bytes(steps) else steps
 
 
 def _moved_apart(pointer: str, old: list[Json], new: list[Json], pairs: list[tuple[int, int]]) -> list[_Step]:
