@@ -163,16 +163,16 @@ async def patch(
 ) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
-    `prepare` sees the operations first and may replace or refuse them. Raises MalformedPatch, PatchDoesNotFit,
-    InvalidDocument and its kin, InvalidId.
+    `prepare` sees the operations first and may refuse them, or exchange one for another at its place. Raises InvalidId,
+    MalformedPatch, PatchDoesNotFit, InvalidDocument and its kin.
     """
-    compiled = None if call.is_merge_patch else prepare(compiled_patch(call.body, services))
+    compiled = None if call.is_merge_patch else compiled_patch(call.body, services)
 
     async def change(tx: Transaction) -> bytes | None:
         record = await own_record(resource, tx, call)
         before: Document = orjson.loads(record.body)
-        operations = prepare(merge_operations(before, call.body, services)) if compiled is None else compiled
-        applied = applied_patch(before, operations, services)
+        operations = merge_operations(before, call.body, services) if compiled is None else compiled
+        applied = applied_patch(before, prepare(operations), services)
         return await store_change(resource, tx, record, before, applied, operations, services)
 
     body = await services.store.transact(change)

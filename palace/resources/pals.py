@@ -45,6 +45,8 @@ USERNAME_SCOPE = "conferencing_username"
 TAKEN = "Username is already taken."
 CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
 
+LAYER_PLACES = frozenset(("layers", name) for name in Layers.model_fields)
+
 Id = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -117,7 +119,10 @@ def _tts_rules(tts: Tts) -> Iterator[Problem]:
     if tts.tts_engine == "elevenlabs":
         unit = (0, 1)
         ranges = {"speed": (0.7, 1.2), "stability": unit, "similarity_boost": unit, "style": unit}
-        yield from _ranges(("layers", "tts", "voice_settings"), tts.voice_settings, ranges)
+        place = ("layers", "tts", "voice_settings")
+        yield from _ranges(place, tts.voice_settings, ranges)
+        if not isinstance(tts.voice_settings.get("use_speaker_boost", True), bool):
+            yield Problem((*place, "use_speaker_boost"), "wrong_type", "Not a valid boolean.")
 
 
 def _conferencing_rules(conferencing: Conferencing, face: str | None) -> Iterator[Problem]:
@@ -176,16 +181,14 @@ async def patch(resource: Resource, call: Call, services: Services) -> Reply:
 
 
 def prepared(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """Operations as they are carried out: replacing a whole layer sets it, whether it was there or not.
+    """Operations as they are carried out, one for one: replacing a whole layer sets it, whether it was there or not.
 
     Shipped clients replace `/layers/perception` without looking (contract 12, no. 23). Raises BadRequest when
     conferencing is patched together with other members (contract 2.7).
     """
     _refuse_mixed_conferencing(operations)
     return tuple(
-        operation._replace(op="add")
-        if operation.op == "replace" and len(operation.tokens) == 2 and operation.tokens[0] == "layers"
-        else operation
+        operation._replace(op="add") if operation.op == "replace" and operation.tokens in LAYER_PLACES else operation
         for operation in operations
     )
 
