@@ -27,11 +27,18 @@ async def add_key(account: int, label: str, services: Services) -> str:
     return key
 
 
+class RevokedKey(Exception):
+    """The key that an operator brings was revoked, and stays so."""
+
+
 async def ensure_key(key: str, account: int, services: Services) -> None:
-    """Make sure that this very key exists; it is given to the account unless another one has it."""
-    if await services.store.reading.find_key(digest(key)) is None:
+    """Make sure that this very key works; it is given to the account unless another one has it. Raises RevokedKey."""
+    found = await services.store.reading.find_key(digest(key))
+    if found is None:
         with suppress(IdTaken):
             await _store_key(key, account, "PALACE_API_KEY", services)
+    elif found[3] is not None:
+        raise RevokedKey("PALACE_API_KEY names a key that was revoked; choose another one.")
 
 
 async def _store_key(key: str, account: int, label: str, services: Services) -> None:

@@ -31,6 +31,8 @@ from palace.vault import Vault, load_master_key
 DATABASE = "palace.db"
 MASTER_KEY = "master.key"
 FIRST_KEY = "first-api.key"
+PRIVATE = 0o077
+"""Files that the server makes are readable by its own user only."""
 GARBAGE_THRESHOLD = 50_000
 """Allocations between collections: with a frozen start-up heap this is worth a fifth of the throughput."""
 
@@ -123,9 +125,10 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
-    Raises CannotListen when the address is in use; OSError, StorageFailure, NewerSchema and VaultError when the data
-    folder cannot be used.
+    Raises CannotListen when the address is in use; RevokedKey; OSError, StorageFailure, NewerSchema and VaultError when
+    the data folder cannot be used.
     """
+    os.umask(PRIVATE)
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -18,7 +18,9 @@ def configure_logs(level: str, form: str) -> None:
     ]
     factory: structlog.typing.WrappedLogger
     if form == "json":
-        shared += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_dumps)]
+        # Without the values of local variables: those hold prompts and keys.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared += [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(_dumps)]
         factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
         plain = structlog.dev.plain_traceback

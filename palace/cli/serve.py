@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from palace.accounts import RevokedKey
 from palace.app import CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.settings import InvalidSetting, Settings
@@ -24,7 +25,7 @@ def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
-    except (InvalidSetting, StorageFailure, NewerSchema, VaultError) as error:
+    except (InvalidSetting, RevokedKey, StorageFailure, NewerSchema, VaultError) as error:
         raise typer.Exit(_complain(str(error))) from error
     except CannotListen as error:
         raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error

@@ -17,7 +17,7 @@ _TOO_DEEP = "Arrays and objects lie more than {} deep inside one another"
 _TOKEN = re.compile(
     r"""[ \t\n\r,:]*+ (?: (?P<string> "[^"\\]*+(?:\\.[^"\\]*+)*+" ) (?P<member> [ \t\n\r]*+: )?
                         | (?P<open> [\[{] ) | (?P<close> [\]}] )
-                        | (?P<number> -?[0-9][0-9.eE+-]*+ ) | true | false | null
+                        | (?P<number> -?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+ ) | true | false | null
                         | (?P<constant> NaN | -?Infinity ) )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -44,7 +44,8 @@ def read_json(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
     except (_Refused, RecursionError):
         _refuse(text, limits)
     if end < len(bare):
-        offset = _byte_offset(text, text.index(bare) + end)
+        rest = bare[end:].lstrip(_SPACE)
+        offset = len(body.rstrip(_SPACE.encode())) - len(rest.encode())
         raise InvalidJson("trailing_text", f"The JSON value ends before byte {offset}, but more text follows.", offset)
     may_be_deep = body.count(b"[") + body.count(b"{") > limits.depth
     if may_be_deep or b"\\u" in body:

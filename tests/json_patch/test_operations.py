@@ -131,7 +131,7 @@ CONFLICTS: list[tuple[str, Any, list[dict[str, Any]], str, str, str, str]] = [
     ("look below no element", HOUSE, [remove("/rooms/7/no")], "missing_parent", "path", "/rooms/7/no", "/rooms"),
     ("look below the end", HOUSE, [add("/rooms/-/no", 1)], "missing_parent", "path", "/rooms/-/no", "/rooms"),
     ("copy to below what is not there", HOUSE, [copy("/name", "/x/y")], "missing_parent", "path", "/x/y", ""),
-    ("move to below nothing", HOUSE, [move("/desk", "/rooms/0/x/y")], "missing_parent", "path", "/rooms/0/x/y", "/rooms/0"),
+    ("move to below nothing", {"a": {}, "b": 1}, [move("/b", "/a/x/y")], "missing_parent", "path", "/a/x/y", "/a"),
     ("add past the end", HOUSE, [add("/rooms/3", 1)], "index_out_of_range", "path", "/rooms/3", "/rooms"),
     ("replace at the end", HOUSE, [replace("/rooms/2", 1)], "index_out_of_range", "path", "/rooms/2", "/rooms"),
     ("remove from nothing", {"a": []}, [remove("/a/0")], "index_out_of_range", "path", "/a/0", "/a"),

@@ -1,0 +1,99 @@
+"""The command `palace`, as a person uses it: the mistakes they make, and what they are told."""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.serving import start_palace
+
+
+def palace(*arguments, **environment):
+    """Run the command to its end and return what it did."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
+    command = [sys.executable, "-m", "palace", *map(str, arguments)]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_first_start_makes_a_key_and_shows_it_once(tmp_path):
+    data = tmp_path / "data"
+    with start_palace(data, key="") as first:
+        key = re.search(r"API key: +(palace_\S{36})\n", first.greeting).group(1)
+        with first.client(key) as client:
+            assert client.get("/v2/pals").status_code == 200
+    with start_palace(data, key="") as second:
+        assert key not in second.greeting
+        assert "first-api.key" in second.greeting
+    with start_palace(data, "--show-key", key="") as third:
+        assert f"export TAVUS_API_KEY={key}\n" in third.greeting
+        assert f"export TAVUS_PUBLIC_API_BASE_URL={third.url}\n" in third.greeting
+    assert key not in first.log.read_text()
+
+
+def test_what_lies_in_the_data_folder_is_readable_by_its_owner_only(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    with start_palace(data, key=""):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
+    assert {"palace.db", "master.key", "first-api.key"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        pytest.param(["--port", "http"], {}, "--port", id="a port that is no number"),
+        pytest.param(["--port", "99999"], {}, "port must be at most 65535", id="a port that does not exist"),
+        pytest.param(["--host", "203.0.113.1"], {}, "Cannot listen on 203.0.113.1", id="an address of another machine"),
+        pytest.param([], {"PALACE_API_KEY": "short"}, "8 to 256 visible ASCII", id="a key that is too short"),
+        pytest.param(
+            [], {"PALACE_MAX_DEPTH": "deep"}, "PALACE_MAX_DEPTH must be a whole number", id="a wrong variable"
+        ),
+    ],
+)
+def test_serve_refuses_what_cannot_work_in_one_line(tmp_path, arguments, environment, told):
+    done = palace("serve", "--port", "0", "--data", tmp_path / "data", *arguments, **environment)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_tells_when_the_port_is_taken_or_the_folder_no_folder(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = palace("serve", "--port", taken.getsockname()[1], "--data", tmp_path / "data")
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "--port" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = palace("serve", "--port", "0", "--data", tmp_path / "file")
+    assert done.returncode == 1
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_revoked_key_cannot_come_back_through_the_environment(tmp_path):
+    data = tmp_path / "data"
+    with start_palace(data):
+        key_id = re.search(r"k[0-9a-f]{10}", palace("keys", "list", "--data", data).stdout).group()
+        assert palace("keys", "revoke", key_id, "--data", data).stdout == f"Revoked {key_id}.\n"
+    done = palace("serve", "--port", "0", "--data", data, PALACE_API_KEY="a-key-for-tests")
+    assert done.returncode == 1
+    assert "revoked" in done.stderr
+    assert palace("keys", "revoke", key_id, "--data", data).returncode == 1
+
+
+def test_keys_are_not_looked_for_in_a_folder_without_a_database(tmp_path):
+    done = palace("keys", "list", "--data", tmp_path / "mistyped")
+    assert done.returncode == 1
+    assert "no database" in done.stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_the_version_is_printed():
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", palace("version").stdout)

@@ -1,0 +1,99 @@
+"""`livekit-plugins-tavus`, as it is published, with its `api_url` pointed at Palace (the URL ends in `/v2`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
+from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
+
+from tests.serving import KEY, Palace
+
+ONE_ATTEMPT = APIConnectOptions(max_retry=0)
+ECHO_PAL = {"pipeline_mode": "echo", "layers": {"transport": {"transport_type": "livekit"}}}
+"""What the plugin makes: LiveKit's own agent thinks and speaks, the PAL shows the face."""
+
+
+def with_plugin(url: str, use: Callable[[TavusAPI], Awaitable[Any]], **options: Any) -> Any:
+    """What `use` returns, handed a `TavusAPI` in an event loop and an HTTP session of its own."""
+
+    async def run() -> Any:
+        async with aiohttp.ClientSession() as session:
+            return await use(TavusAPI(api_url=url, session=session, conn_options=ONE_ATTEMPT, **options))
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def plugin(palace: Palace, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The plugin as its users set it up: the key from the environment, the URL as an argument."""
+    monkeypatch.setenv("TAVUS_API_KEY", KEY)
+    return lambda use, **options: with_plugin(f"{palace.url}/v2", use, **options)
+
+
+def test_create_pal_makes_a_pal_that_can_be_read(plugin, api: httpx.Client) -> None:
+    pal_id = plugin(lambda tavus: tavus.create_pal(default_face_id=DEFAULT_FACE_ID))
+    pal = api.get(f"/v2/pals/{pal_id}").json()
+    assert pal["pal_id"] == pal_id
+    assert pal["pal_name"].startswith("lk_pal_")
+    assert pal["default_face_id"] == DEFAULT_FACE_ID
+    assert {name: pal[name] for name in ECHO_PAL} == ECHO_PAL
+
+
+def test_create_pal_passes_on_a_name_and_anything_else(plugin, api: httpx.Client) -> None:
+    more = {"pipeline_mode": "full", "system_prompt": "Answer briefly.", "layers": {"llm": {"model": "tavus-gemma-4"}}}
+    pal_id = plugin(lambda tavus: tavus.create_pal("Night Desk", default_face_id=DEFAULT_FACE_ID, extra_payload=more))
+    pal = api.get(f"/v2/pals/{pal_id}").json()
+    assert pal["pal_name"] == "Night Desk"
+    assert {name: pal[name] for name in more} == more
+
+
+def test_the_deprecated_create_persona_makes_a_persona_that_is_also_a_pal(plugin, api: httpx.Client) -> None:
+    persona_id = plugin(lambda tavus: tavus.create_persona("Night Desk"))
+    persona = api.get(f"/v2/personas/{persona_id}").json()
+    assert persona["persona_id"] == persona_id
+    assert persona["persona_name"] == "Night Desk"
+    assert persona["default_replica_id"] is None
+    assert {name: persona[name] for name in ECHO_PAL} == ECHO_PAL
+    assert api.get(f"/v2/pals/{persona_id}").json()["pal_name"] == "Night Desk"
+
+
+def test_what_the_plugin_made_can_be_patched(plugin, api: httpx.Client) -> None:
+    pal_id = plugin(lambda tavus: tavus.create_pal(default_face_id=DEFAULT_FACE_ID))
+    answer = api.patch(f"/v2/pals/{pal_id}", json=[{"op": "replace", "path": "/pal_name", "value": "Day Desk"}])
+    assert answer.status_code == 200
+    assert api.get(f"/v2/pals/{pal_id}").json()["pal_name"] == "Day Desk"
+
+
+def test_the_stock_objects_that_the_plugin_falls_back_to_are_there(api: httpx.Client) -> None:
+    assert api.get(f"/v2/pals/{DEFAULT_PAL_ID}").json()["pipeline_mode"] == "echo"
+    assert api.get(f"/v2/faces/{DEFAULT_FACE_ID}").json()["status"] == "completed"
+
+
+def test_a_refusal_reaches_the_user_of_the_plugin_with_its_reason_and_without_a_retry(plugin) -> None:
+    with pytest.raises(APIStatusError) as refused:
+        plugin(lambda tavus: tavus.create_pal(default_face_id="r00000000000"))
+    assert (refused.value.status_code, refused.value.retryable) == (400, False)
+    assert "Invalid replica_uuid" in str(refused.value.body)
+
+
+def test_a_wrong_key_is_an_error_that_is_not_tried_again(plugin) -> None:
+    with pytest.raises(APIStatusError) as refused:
+        plugin(lambda tavus: tavus.create_persona(), api_key="a-wrong-key")
+    assert (refused.value.status_code, refused.value.retryable) == (401, False)
+    assert "Invalid access token" in str(refused.value.body)
+
+
+def test_a_url_without_its_version_is_told_what_is_wrong(palace: Palace) -> None:
+    with pytest.raises(APIStatusError) as refused:
+        with_plugin(palace.url, lambda tavus: tavus.create_persona(), api_key=KEY)
+    assert refused.value.status_code == 404
+    assert "/docs" in str(refused.value.body)
+
+
+def test_no_server_is_a_connection_error() -> None:
+    with pytest.raises(APIConnectionError):
+        with_plugin("http://127.0.0.1:9/v2", lambda tavus: tavus.create_persona(), api_key=KEY)
