@@ -250,7 +250,10 @@ def main() -> int:
     """Print the table; 1 when a target is missed."""
     rows = [*object_rows(), unseen_row(), bytes_row(), reading_row(), thousand_row(), bomb_row()]
     heads = ("measure", "palace.json_patch", "jsonpatch", "ratio", "target", "met")
-    lines = [(row.measure, row.ours, row.theirs, row.ratio, row.target, "yes" if row.met else "NO") for row in rows]
+    lines = [
+        (row.measure, row.ours, row.theirs, row.ratio, row.target, ("yes" if row.met else "NO") if row.target else "")
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in (heads, *lines)) for column in range(len(heads))]
     for line in (heads, tuple("-" * width for width in widths), *lines):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")

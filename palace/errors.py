@@ -26,7 +26,7 @@ class Detail:
 
     def as_json(self, words: Words) -> dict[str, Any]:
         """The entry of `details`, without the members that do not apply."""
-        said: dict[str, Any] = {"code": self.code, "problem": self.problem}
+        said: dict[str, Any] = {"code": self.code, "problem": words.sentence(self.problem)}
         if self.operation is not None:
             said |= {"operation": self.operation}
         if self.op is not None:
@@ -52,14 +52,9 @@ class ClientError(Exception):
         self.details = tuple(details) or (Detail(self.code, text),)
         self.headers = dict(headers or {})
 
-    def sentence(self, words: Words) -> str:
-        """What `message` and `error` say."""
-        del words
-        return self.text
-
     def body(self, words: Words, request_id: str) -> dict[str, Any]:
         """The JSON body of the answer."""
-        sentence = self.sentence(words)
+        sentence = words.sentence(self.text)
         details = [detail.as_json(words) for detail in self.details]
         return {"message": sentence, "error": sentence, "details": details, "request_id": request_id}
 
@@ -80,11 +75,7 @@ class InvalidId(ClientError):
     code = "invalid_id"
 
     def __init__(self, member: str) -> None:
-        self.member = member
         super().__init__(f"Invalid {member}", [Detail(self.code, "There is no such object, or it is not yours.")])
-
-    def sentence(self, words: Words) -> str:
-        return f"Invalid {words.pointer('/' + self.member)[1:]}"
 
 
 class ReadOnlyObject(InvalidId):
@@ -107,11 +98,7 @@ class InvalidDocument(ClientError):
     code = "invalid_document"
 
     def __init__(self, fields: Mapping[Any, Any], details: Sequence[Detail]) -> None:
-        super().__init__("Bad Request.", details)
-        self.fields = fields
-
-    def sentence(self, words: Words) -> str:
-        return f"Bad Request. {words.document(self.fields)!r}"
+        super().__init__(f"Bad Request. {fields!r}", details)
 
 
 class MalformedJson(ClientError):

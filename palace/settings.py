@@ -32,7 +32,7 @@ class Settings:
     durability: Literal["full", "normal"] = _setting(
         "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
     )
-    cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, or *.")
+    cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "How much is logged to standard error.")
     log_format: Literal["text", "json"] = _setting("text", "One line for people, or one JSON object, for each event.")
     log_requests: bool = _setting(True, "Whether every request is logged; failures are logged in any case.")

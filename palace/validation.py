@@ -49,7 +49,7 @@ def _problem(found: ErrorDetails) -> Problem:
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         return Problem(pointer, "not_allowed", f"Must be one of: {', '.join(allowed)}.", facts={"allowed": allowed})
-    if kind == "too_long":
+    if kind in {"too_long", "string_too_long"}:
         maximum = context["max_length"]
         return Problem(pointer, "too_long", f"Longer than maximum length {maximum}.", facts={"maximum": maximum})
     if kind == "string_too_short":
@@ -92,7 +92,10 @@ def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
 def _detail(problem: Problem, operations: Sequence[Operation]) -> Detail:
     detail = Detail(problem.code, problem.text, format_pointer(problem.pointer), facts=problem.facts)
     blamed = _blamed(problem.pointer, operations)
-    return detail if blamed is None else replace(detail, operation=blamed, op=operations[blamed].op, at="value")
+    if blamed is None:
+        return detail
+    op = operations[blamed].op
+    return replace(detail, operation=blamed, op=op, at="value" if op in {"add", "replace"} else "path")
 
 
 def _blamed(pointer: tuple[str | int, ...], operations: Sequence[Operation]) -> int | None:

@@ -30,8 +30,10 @@ from palace.validation import refuse
 DEFAULT_PAGE_SIZE = 10
 LARGEST_PAGE_SIZE = 100
 ID_HEX_DIGITS = 11
+MOST_DIGITS = 15
 
 Operations = tuple[Operation, ...]
+Prepare = Callable[[Operations, Document], Operations]
 OWNED: Mapping[str, Owned] = {"user": "own", "system": "stock", "all": "all"}
 
 SORTS = ("asc", "desc", "ascending", "descending", "recommended")
@@ -80,9 +82,9 @@ def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if len(text) > 9 or not text.removeprefix("-").isdecimal() or not text.isascii():
+    if not text.removeprefix("-").isdecimal() or not text.isascii():
         raise BadRequest(f"Bad Request. {name} must be a whole number.", [Detail("invalid_query", "Not an integer.")])
-    return int(text)
+    return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
 
 
 def one_of(query: Mapping[str, str], name: str, allowed: Sequence[str], default: str) -> str:
@@ -158,13 +160,21 @@ async def own_record(resource: Resource, tx: Transaction, call: Call) -> Record:
 # --- Patch ------------------------------------------------------------------------------------------------------------
 
 
+def _as_sent(operations: Operations, _before: Document) -> Operations:
+    return operations
+
+
 async def patch(
-    resource: Resource, call: Call, services: Services, *, prepare: Callable[[Operations], Operations] = lambda o: o
+    resource: Resource,
+    call: Call,
+    services: Services,
+    *,
+    prepare: Prepare = _as_sent,
 ) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
-    `prepare` sees the operations first and may refuse them, or exchange one for another at its place. Raises InvalidId,
-    MalformedPatch, PatchDoesNotFit, InvalidDocument and its kin.
+    `prepare` sees the operations and the document first; it may refuse them, or exchange one for another at its place.
+    Raises InvalidId, MalformedPatch, PatchDoesNotFit, InvalidDocument and its kin.
     """
     compiled = None if call.is_merge_patch else compiled_patch(call.body, services)
 
@@ -172,12 +182,13 @@ async def patch(
         record = await own_record(resource, tx, call)
         before: Document = orjson.loads(record.body)
         operations = merge_operations(before, call.body, services) if compiled is None else compiled
-        applied = applied_patch(before, prepare(operations), services)
-        return await store_change(resource, tx, record, before, applied, operations, services)
+        applied = applied_patch(before, prepare(operations, before), services)
+        return await store_change(resource, tx, record, before, applied, compiled or (), services)
 
     body = await services.store.transact(change)
     if body is None and not call.wants_representation:
-        return Reply(304, headers={"x-message": f"No changes were made to the {resource.tag.removesuffix('s')}"})
+        noun = resource.legacy.kind if call.words.is_legacy else resource.tag.removesuffix("s")
+        return Reply(304, headers={"x-message": f"No changes were made to the {noun}"})
     return await read(resource, call, services) if body is None else Reply(200, body)
 
 
@@ -190,7 +201,10 @@ async def store_change(
     operations: Operations,
     services: Services,
 ) -> bytes | None:
-    """Judge what the operations made of `before`, store it, and return its JSON; None when nothing changed."""
+    """Judge what was made of `before`, store it, and return its JSON; None when nothing changed.
+
+    `operations` are those that problems are blamed on: none for a merge patch, whose client sent no operations.
+    """
     if not applied.changed:
         return None
     sealed = load_sealed(record.secrets)
@@ -220,7 +234,7 @@ def merge_operations(before: Document, body: Any, services: Services) -> Operati
     """What a merge patch (RFC 7396) would do to `before`, as a JSON Patch. Raises InvalidDocument."""
     if not isinstance(body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    return compiled_patch(diff(before, merge_patch(before, body)), services)
+    return compiled_patch(diff(before, merge_patch(before, body), services.limits), services)
 
 
 def applied_patch(before: Document, operations: Operations, services: Services) -> Applied:

@@ -5,6 +5,7 @@ the API has such a name and nowhere else: a tool's own parameter called `replica
 string value.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,13 @@ class Aliases:
     def spellings(self) -> list[str]:
         """Every other spelling, at this level and below it."""
         return [*self.canonical, *(spelling for below in self.below.values() for spelling in below.spellings())]
+
+    def all_legacy(self) -> dict[str, str]:
+        """The legacy spelling of every name, at this level and below it."""
+        found = dict(self.legacy)
+        for below in self.below.values():
+            found |= below.all_legacy()
+        return found
 
 
 NO_ALIASES = Aliases()
@@ -125,6 +133,13 @@ class Words:
     def document(self, document: Json) -> Json:
         """The document in the words of this route."""
         return legacy_document(document, self.known) if self.is_legacy else document
+
+    def sentence(self, sentence: str) -> str:
+        """A sentence of the server's, with the names of members as this route spells them."""
+        if not self.is_legacy:
+            return sentence
+        spelled = self.known.all_legacy()
+        return re.sub("|".join(rf"\b{name}\b" for name in spelled), lambda name: spelled[name.group()], sentence)
 
     def pointer(self, pointer: str) -> str:
         """The pointer in the words of this route."""

@@ -1,7 +1,8 @@
 """One path of a resource: a request becomes a `Call`, a `Reply` becomes an answer."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,7 +23,7 @@ from palace.api.bodies import (
 from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail, MethodNotAllowed
 from palace.resource import Endpoint, Resource, Services
-from palace.vocabulary import AmbiguousAlias, Words, canonical_document, canonical_patch
+from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
 
 JSON = (b"content-type", b"application/json")
 
@@ -38,6 +39,8 @@ class ResourcePath:
         self._words = words
         self._services = services
         self._largest_body = largest_body
+        # A patch wraps its values in two levels: the array, and the operation.
+        self._patch_limits = replace(services.limits, depth=services.limits.depth + 2)
         self._may_hold_aliases = re.compile("|".join([*words.known.spellings(), r"\\u00"]).encode("ascii")).search
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,17 +63,19 @@ class ResourcePath:
         media = media_type(scope, PATCH_TYPES if endpoint.body == "patch" else DOCUMENT_TYPES)
         body = await read_body(scope, receive, self._largest_body)
         if endpoint.body == "patch" and media != MERGE_PATCH:
-            call.body_as_sent = parse_patch(body, self._services.limits)
+            call.body_as_sent = parse_patch(body, self._patch_limits)
         else:
             call.body_as_sent = parse_document(body, self._services.limits)
-        is_canonical = self._may_hold_aliases(body) is None
-        call.body = call.body_as_sent if is_canonical else self._canonical(call.body_as_sent)
         call.is_merge_patch = media == MERGE_PATCH
+        call.body = call.body_as_sent
+        if self._may_hold_aliases(body):
+            is_patch = endpoint.body == "patch" and not call.is_merge_patch
+            translate = canonical_patch if is_patch else canonical_document
+            call.body = self._canonical(call.body_as_sent, translate)
         call.wants_representation = "return=representation" in (header(scope, b"prefer") or "")
 
-    def _canonical(self, sent: Any) -> Any:
+    def _canonical(self, sent: Any, translate: Callable[[Any, Aliases], Any] = canonical_document) -> Any:
         """What was sent, in the vocabulary used inside. Raises BadRequest for two spellings that differ."""
-        translate = canonical_patch if isinstance(sent, list) else canonical_document
         try:
             return translate(sent, self._words.known)
         except AmbiguousAlias as error:
@@ -99,6 +104,6 @@ def _spelled(document: bytes, words: Words) -> bytes:
 
 def not_allowed(method: str, known: Iterable[str]) -> MethodNotAllowed:
     """The 405 that names the methods there are."""
-    allowed = sorted(known)
+    allowed = sorted({*known, "HEAD"} if "GET" in known else known)
     problem = f"There is no {method} here, only {', '.join(allowed)}."
     return MethodNotAllowed(problem, headers={"allow": ", ".join(allowed)})

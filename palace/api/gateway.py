@@ -1,6 +1,7 @@
 """The outermost layer: a request id for every answer and log line, and an answer for every mistake."""
 
 import re
+from typing import Any
 
 import orjson
 import structlog
@@ -31,16 +32,16 @@ class Gateway:
         self._log_requests = log_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, and answer for whatever comes back."""
+        """Pass one request on under its id, and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         sent_id = header(scope, b"x-request-id")
-        request_id = (
-            sent_id if sent_id and REQUEST_ID.fullmatch(sent_id) else self._ids.new("r-", REQUEST_ID_HEX_DIGITS)
-        )
+        is_usable = sent_id is not None and REQUEST_ID.fullmatch(sent_id) is not None
+        request_id = sent_id if sent_id and is_usable else self._ids.new("r-", REQUEST_ID_HEX_DIGITS)
+        scope["palace.request_id"] = request_id
         if len(scope["path"]) > 1:  # Both forms of every path are served, without a redirect (contract 1.2).
-            scope["path"] = scope["path"].rstrip("/") or "/"
+            scope["path"] = scope["path"].removesuffix("/")
         started = self._clock.monotonic()
         status = 0
 
@@ -51,43 +52,56 @@ class Gateway:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Disconnected:
-            log.info("client went away", request_id=request_id, method=scope["method"], path=scope["path"])
-            return
-        except Exception as error:
-            if status:  # Too late for another answer: the connection is closed by the server.
-                log.exception("answer broken off", request_id=request_id, method=scope["method"], path=scope["path"])
-                raise
-            mistake = self._mistake(error, scope, request_id)
-            await send_error(mistake, scope.get("palace.words", Words()), request_id, send_with_id)
+        await self._app(scope, receive, send_with_id)
         if self._log_requests or status >= 500:
             milliseconds = round((self._clock.monotonic() - started) * 1000, 1)
-            log.info(
-                "request",
-                request_id=request_id,
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=milliseconds,
-            )
-
-    def _mistake(self, error: Exception, scope: Scope, request_id: str) -> ClientError:
-        if isinstance(error, ClientError):
-            return error
-        where = {"request_id": request_id, "method": scope["method"], "path": scope["path"]}
-        if isinstance(error, StorageFailure):
-            log.error("store unavailable", **where, problem=str(error))
-            problem = "The server cannot store changes right now. Nothing was changed; try again."
-            return Unavailable(problem, [Detail("store_unavailable", problem)], {"retry-after": RETRY_SECONDS})
-        log.error("unexpected error", **where, exc_info=error)
-        return ServerError("This is a bug of the server. Its log has more under the request id.")
+            log.info("request", **_where(scope), status=status, ms=milliseconds)
 
 
-async def send_error(error: ClientError, words: Words, request_id: str, send: Send) -> None:
-    """The answer to a mistake, as JSON."""
-    body = orjson.dumps(error.body(words, request_id))
+class Mistakes:
+    """Answers for whatever is raised further in. It stands inside CORS, so that pages of a browser can read errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, and answer for what comes back as an exception."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Disconnected:
+            log.info("client went away", **_where(scope))
+        except Exception as error:
+            if has_begun:  # Too late for another answer: the server closes the connection.
+                log.exception("answer broken off", **_where(scope))
+                raise
+            await send_error(_mistake(error, scope), scope, send)
+
+
+def _mistake(error: Exception, scope: Scope) -> ClientError:
+    if isinstance(error, ClientError):
+        return error
+    if isinstance(error, StorageFailure):
+        log.error("store unavailable", **_where(scope), problem=str(error))
+        problem = "The server cannot store changes right now. Nothing was changed; try again."
+        return Unavailable(problem, [Detail("store_unavailable", problem)], {"retry-after": RETRY_SECONDS})
+    log.error("unexpected error", **_where(scope), exc_info=error)
+    return ServerError("This is a bug of the server. Its log has more under the request id.")
+
+
+def _where(scope: Scope) -> dict[str, Any]:
+    return {"request_id": scope["palace.request_id"], "method": scope["method"], "path": scope["path"]}
+
+
+async def send_error(error: ClientError, scope: Scope, send: Send) -> None:
+    """The answer to a mistake, as JSON, in the words of the route."""
+    body = orjson.dumps(error.body(scope.get("palace.words", Words()), scope["palace.request_id"]))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode("ascii")),

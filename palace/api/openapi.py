@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from palace import __version__
 from palace.api.bodies import PATCH_TYPES
 from palace.resource import READ_ONLY_TIMES, Endpoint, Resource
@@ -18,7 +20,7 @@ DESCRIPTION = (
     "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words."
 )
 
-ANY_JSON: Schema = {"description": "Any JSON."}
+POINTER: Schema = {"type": "string", "pattern": "^(/([^~/]|~[01])*)*$"}
 PATCH_SCHEMA: Schema = {
     "type": "array",
     "description": "JSON Patch (RFC 6902): carried out in order, all operations or none.",
@@ -27,10 +29,14 @@ PATCH_SCHEMA: Schema = {
         "required": ["op", "path"],
         "properties": {
             "op": {"type": "string", "enum": ["add", "remove", "replace", "copy", "move", "test"]},
-            "path": {"type": "string", "description": "JSON Pointer (RFC 6901).", "example": "/layers/llm/model"},
-            "value": {**ANY_JSON, "example": "tavus-llama-4"},
-            "from": {"type": "string", "description": "JSON Pointer of the source, for copy and move."},
+            "path": {**POINTER, "description": "JSON Pointer (RFC 6901).", "example": "/layers/llm/model"},
+            "value": {"description": "Any JSON; for add, replace and test.", "example": "tavus-llama-4"},
+            "from": {**POINTER, "description": "JSON Pointer of the source, for copy and move."},
         },
+        "allOf": [
+            {"if": {"properties": {"op": {"enum": ["add", "replace", "test"]}}}, "then": {"required": ["value"]}},
+            {"if": {"properties": {"op": {"enum": ["copy", "move"]}}}, "then": {"required": ["from"]}},
+        ],
     },
 }
 ERROR_SCHEMA: Schema = {
@@ -90,19 +96,27 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
 # --- Schemas ----------------------------------------------------------------------------------------------------------
 
 
+class _Untitled(GenerateJsonSchema):
+    """Members without a title: it would repeat their names, and the wrong ones in the older vocabulary."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        del schema
+        return False
+
+
 def _name(resource: Resource, is_legacy: bool) -> str:
     return (resource.legacy.kind if is_legacy else resource.kind).capitalize()
 
 
 def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
-    """The document as it is read, and `…Fields`: the part of it that a client writes."""
-    fields = resource.model.model_json_schema(ref_template=COMPONENTS + "{model}")
+    """The document as it is read, and, where clients send one, `…Fields`: the part of it that they write."""
+    fields = resource.model.model_json_schema(ref_template=COMPONENTS + "{model}", schema_generator=_Untitled)
     schemas.update(fields.pop("$defs", {}))
     if is_legacy:
         fields = _in_legacy_words(fields, schemas, resource.aliases)
     name = _name(resource, is_legacy)
-    fields["title"] = f"{name}Fields"
-    schemas[f"{name}Fields"] = fields
+    if any(endpoint.body == "document" for endpoint in resource.endpoints):
+        schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
     id_member = legacy_document({resource.id_member: 0}, resource.aliases) if is_legacy else {resource.id_member: 0}
     stamped: Schema = {member: {"type": "string", "readOnly": True} for member in id_member}
     stamped |= {member: {"const": value, "readOnly": True} for member, value in resource.born_with.items()}
@@ -116,7 +130,10 @@ def _in_legacy_words(schema: Schema, schemas: Mapping[str, Schema], known: Alias
     for name, below in schema.get("properties", {}).items():
         spelled = known.legacy.get(name, name)
         properties[spelled] = _replace_reference(below, schemas, known.below[name]) if name in known.below else below
-    return {**schema, "properties": properties}
+    renamed = {**schema, "properties": properties}
+    if "required" in schema:
+        renamed["required"] = [known.legacy.get(name, name) for name in schema["required"]]
+    return renamed
 
 
 def _replace_reference(schema: Schema, schemas: Mapping[str, Schema], known: Aliases) -> Schema:
@@ -168,8 +185,9 @@ def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list
         parameters.append({"name": f"{kind}_id", "in": "path", "required": True, "schema": schema})
     for parameter in endpoint.parameters:
         name = resource.aliases.legacy.get(parameter.name, parameter.name) if is_legacy else parameter.name
-        described = {"in": "query", "schema": dict(parameter.schema), "description": parameter.sentence}
-        parameters.append({"name": name, "required": parameter.required, **described})
+        described = {"description": parameter.sentence, "schema": {"type": "string", **parameter.schema}}
+        presence = {"required": True} if parameter.required else {"required": False, "allowEmptyValue": True}
+        parameters.append({"name": name, "in": "query", **presence, **described})
     return parameters
 
 

@@ -1,14 +1,14 @@
 """The pages about the server itself: health, OpenAPI, the interactive reference, llms.txt."""
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
+from functools import partial
+from pathlib import Path
 
 import orjson
 import yaml
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from palace.api.endpoints import not_allowed
 from palace.api.openapi import build_openapi
@@ -17,6 +17,7 @@ from palace.resource import Resource
 from palace.settings import Settings
 
 READ_METHODS = ("GET", "HEAD")
+STATIC = Path(__file__).parent / "static"
 
 
 class _Page:
@@ -38,15 +39,20 @@ def page_routes(resources: Sequence[Resource], settings: Settings, is_ready: Cal
     as_yaml = yaml.safe_dump(openapi, sort_keys=False, allow_unicode=True, width=120)
 
     def ready() -> Response:
-        return Response(b'{"status":"ok"}' if is_ready() else b'{"status":"stopping"}', 200 if is_ready() else 503)
+        status = ("ok", 200) if is_ready() else ("stopping", 503)
+        return JSONResponse({"status": status[0]}, status[1])
 
     pages: dict[str, Callable[[], Response]] = {
-        "/healthz": lambda: Response(b'{"status":"ok"}', media_type="application/json"),
+        "/healthz": lambda: JSONResponse({"status": "ok"}),
         "/readyz": ready,
         "/openapi.json": lambda: Response(as_json, media_type="application/json"),
         "/openapi.yaml": lambda: Response(as_yaml, media_type="application/yaml"),
         "/docs": lambda: Response(REFERENCE_PAGE, media_type="text/html"),
         "/llms.txt": lambda: PlainTextResponse(LLMS_TEXT),
     }
-    static: ASGIApp = StaticFiles(directory=str(files("palace.api").joinpath("static")))
-    return [*(Route(path, _Page(answer)) for path, answer in pages.items()), Mount("/static", static)]
+    pages |= {
+        f"/static/{path.relative_to(STATIC)}": partial(FileResponse, path)
+        for path in STATIC.rglob("*.*")
+        if path.is_file()
+    }
+    return [Route(path, _Page(answer)) for path, answer in pages.items()]

@@ -17,6 +17,7 @@ REFERENCE_PAGE = """<!doctype html>
         url: "/openapi.json",
         dom_id: "#reference",
         deepLinking: true,
+        defaultModelsExpandDepth: 0,
         persistAuthorization: true,
         validatorUrl: null,
       });

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from palace.api.endpoints import ResourcePath
-from palace.api.gateway import Gateway, no_such_route
+from palace.api.gateway import Gateway, Mistakes, no_such_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
@@ -17,6 +17,7 @@ VERSION_PREFIX = "/v2"
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_EXPOSED = ("x-request-id", "x-message", "retry-after", "accept-patch")
 CORS_SECONDS = 600
+NO_CORS = "none"
 
 
 def build_application(
@@ -25,9 +26,9 @@ def build_application(
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
     routes += page_routes(resources, settings, is_ready)
-    application: ASGIApp = Router(routes, redirect_slashes=False, default=no_such_route)
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    if origins:
+    application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
+    if settings.cors_origins != NO_CORS:
+        origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         application = CORSMiddleware(
             application,
             allow_origins=origins,

@@ -34,7 +34,7 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
     record = await services.store.reading.get(resource.kind, call.ids["id"], call.account.id)
     if record is None:
         raise InvalidId(resource.id_member)
-    if call.query.get("verbose") != "true":
+    if verbs.one_of(call.query, "verbose", ("true", "false"), "false") == "false":
         return Reply(200, record.body)
     face_type = "system" if record.owner == STOCK_OWNER else "user"
     return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}))

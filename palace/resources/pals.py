@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from palace import verbs
 from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail
-from palace.json_patch import Operation
+from palace.json_patch import Operation, equal
 from palace.resource import (
     Claim,
     Document,
@@ -25,6 +25,7 @@ from palace.resource import (
     Resource,
     Secret,
     Services,
+    value_at,
 )
 from palace.resources.layers import (
     HOSTED_MODEL_PREFIX,
@@ -45,6 +46,7 @@ USERNAME_SCOPE = "conferencing_username"
 TAKEN = "Username is already taken."
 CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
 
+CONFERENCING = ("layers", "conferencing")
 LAYER_PLACES = frozenset(("layers", name) for name in Layers.model_fields)
 
 Id = Annotated[str, StringConstraints(min_length=1)]
@@ -180,23 +182,24 @@ async def patch(resource: Resource, call: Call, services: Services) -> Reply:
     return await verbs.patch(resource, call, services, prepare=prepared)
 
 
-def prepared(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+def prepared(operations: tuple[Operation, ...], before: Document) -> tuple[Operation, ...]:
     """Operations as they are carried out, one for one: replacing a whole layer sets it, whether it was there or not.
 
     Shipped clients replace `/layers/perception` without looking (contract 12, no. 23). Raises BadRequest when
     conferencing is patched together with other members (contract 2.7).
     """
-    _refuse_mixed_conferencing(operations)
+    _refuse_mixed_conferencing(operations, before)
     return tuple(
         operation._replace(op="add") if operation.op == "replace" and operation.tokens in LAYER_PLACES else operation
         for operation in operations
     )
 
 
-def _refuse_mixed_conferencing(operations: tuple[Operation, ...]) -> None:
-    places = [(index, operation) for index, operation in enumerate(operations) if operation.op != "test"]
-    mixed = [index for index, operation in places if operation.tokens[:2] != ("layers", "conferencing")]
-    if not mixed or len(mixed) == len(places):
+def _refuse_mixed_conferencing(operations: tuple[Operation, ...], before: Document) -> None:
+    writes = [operation for operation in operations if operation.op != "test"]
+    mixed = [write.position for write in writes if write.tokens[:2] != CONFERENCING]
+    over = [write.position for write in writes if _changes_conferencing_from_above(write, before)]
+    if not over and (not mixed or len(mixed) == len(writes)):
         return
     text = "layers.conferencing must be patched separately from other fields: send two requests."
     details = [
@@ -204,6 +207,14 @@ def _refuse_mixed_conferencing(operations: tuple[Operation, ...]) -> None:
         for index in mixed
     ]
     raise BadRequest(f"Bad Request. {text}", details)
+
+
+def _changes_conferencing_from_above(write: Operation, before: Document) -> bool:
+    """Whether the operation writes all layers, or all of the PAL, and the conferencing layer with them."""
+    depth = len(write.tokens)
+    if write.tokens != CONFERENCING[:depth] or depth == len(CONFERENCING):
+        return False
+    return not equal(value_at(write.value, CONFERENCING[depth:]), value_at(before, CONFERENCING))
 
 
 async def check_username(resource: Resource, call: Call, services: Services) -> Reply:
@@ -247,7 +258,10 @@ PAL = Resource(
     rules=rules,
     references=(Reference(("default_face_id",), "face", "Invalid replica_uuid"),),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN),),
-    secrets=(Secret(("layers", "llm", "api_key"), bound_to=("base_url",)), Secret(("layers", "tts", "api_key"))),
+    secrets=(
+        Secret(("layers", "llm", "api_key"), bound_to=("base_url", "endpoint")),
+        Secret(("layers", "tts", "api_key")),
+    ),
     aliases=aliases(
         {
             "pal_id": "persona_id",

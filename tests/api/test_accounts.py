@@ -124,7 +124,11 @@ def test_somebody_elses_pal_looks_like_one_that_does_not_exist(
 
 def test_a_username_is_unique_over_all_accounts(palace: Palace, other_key: str, new_pal: NewPal) -> None:
     new_pal(layers={"conferencing": {"username": "one-of-a-kind"}})
-    body = {"system_prompt": "x", "default_face_id": STOCK_FACE, "layers": {"conferencing": {"username": "one-of-a-kind"}}}
+    body = {
+        "system_prompt": "x",
+        "default_face_id": STOCK_FACE,
+        "layers": {"conferencing": {"username": "one-of-a-kind"}},
+    }
     with palace.client(other_key) as other:
         refused(other.post("/v2/pals", json=body), 400)
         checked = other.get("/v2/pals/check-username?username=one-of-a-kind").json()

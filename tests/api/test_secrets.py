@@ -146,7 +146,7 @@ def test_no_secret_and_no_prompt_is_in_an_answer_a_log_or_a_database_file(own: P
         body = {"system_prompt": PROMPT, "layers": LAYERS, "default_face_id": "r4067604db72"}
         answers.append(api.post("/v2/pals", json=body))
         pal = answers[0].json()["pal_id"]
-        for operation in (
+        operations: list[Any] = [
             replace("/layers/llm/api_key", LLM_SECRET),
             replace("/layers/llm/base_url", "https://else.example.org"),
             replace("/layers/llm/api_key", [LLM_SECRET]),
@@ -154,8 +154,8 @@ def test_no_secret_and_no_prompt_is_in_an_answer_a_log_or_a_database_file(own: P
             add("/layers/llm/key", LLM_SECRET),
             {"op": "copy", "from": "/layers/llm", "path": "/layers/sts"},
             {"op": LLM_SECRET[:3], "path": "/layers/llm/api_key", "value": LLM_SECRET},
-        ):
-            answers.append(patch(api, pal, operation))
+        ]
+        answers += [patch(api, pal, operation) for operation in operations]
         answers += [api.get(f"/v2/pals/{pal}"), api.get("/v2/pals"), api.post("/v2/pals", json=[body])]
         answers.append(api.post("/v2/pals", content=b'{"layers": {"llm": {"api_key": "' + LLM_SECRET.encode()))
         answers.append(api.post("/v2/pals", json=body | {"layers": {"llm": {"api_key": LLM_SECRET}}}))

@@ -201,6 +201,7 @@ ERRORS: list[Any] = [
     pytest.param(remove("/default_replica_id/x"), 400, "/default_replica_id/x", id="a missing parent"),
     pytest.param(replace(f"{FLOW}/replica_interruptibility", "x"), 400, f"{FLOW}/replica_interruptibility", id="enum"),
     pytest.param(replace("/persona_id", "x"), 400, "/persona_id", id="a read-only member"),
+    pytest.param(remove("/system_prompt"), 400, "/system_prompt", id="no prompt"),
     pytest.param(replace("/default_replica_id", "r0"), 400, "/default_replica_id", id="an unknown replica"),
 ]
 
@@ -215,3 +216,9 @@ def test_an_error_on_the_older_route_never_says_pal_or_face(
     assert [detail["pointer"] for detail in details] == [pointer]
     told = answer.text.replace("can't", "")
     assert not [word for word in ("pal_", "face_id") if word in told]
+
+
+def test_what_conferencing_lacks_is_told_in_the_words_of_the_route(api: httpx.Client) -> None:
+    answer = api.post("/v2/personas", json={"system_prompt": "x", "layers": {"conferencing": {}}})
+    assert [detail["pointer"] for detail in refused(answer, 400)] == ["/default_replica_id"]
+    assert "default_face_id" not in answer.text

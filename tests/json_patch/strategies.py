@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from palace.json_patch import format_pointer
+from palace.json_patch import PatchError, apply_patch, format_pointer
 
 NAMES = ("a", "b", "0", "1", "-", "", "~", "/", "~1", "é", "__class__")
 TOKENS = (*NAMES, "2", "01", "+1", "-1", "1e0", " 1", "\u0661")
@@ -51,26 +51,40 @@ def value_at(document: Any, place: tuple[str | int, ...]) -> Any:
 
 
 @st.composite
-def patches(draw: st.DrawFn, document: Any) -> list[dict[str, Any]]:
-    """Up to six operations of which most fit the document, at least before the first of them has changed it."""
+def operations(draw: st.DrawFn, document: Any) -> dict[str, Any]:
+    """An operation of which most fit the document."""
     places = pointers_into(document)
-    patch = []
-    for _ in range(draw(st.integers(0, 6))):
-        place = draw(st.sampled_from(places))
-        target = place + tuple(draw(st.lists(st.sampled_from(TOKENS), max_size=2))) if draw(st.booleans()) else place
-        operation: dict[str, Any] = {"op": draw(st.sampled_from(["add", "remove", "replace", "copy", "move", "test"]))}
-        operation["path"] = format_pointer(target)
-        if operation["op"] in ("copy", "move"):
-            operation["from"] = format_pointer(draw(st.sampled_from(places)))
-        elif operation["op"] == "test" and target == place and draw(st.booleans()):
-            operation["value"] = value_at(document, place)
-        elif operation["op"] != "remove":
-            operation["value"] = draw(values)
-        patch.append(operation)
-    return patch
+    place = draw(st.sampled_from(places))
+    target = place + tuple(draw(st.lists(st.sampled_from(TOKENS), max_size=2))) if draw(st.booleans()) else place
+    operation: dict[str, Any] = {"op": draw(st.sampled_from(["add", "remove", "replace", "copy", "move", "test"]))}
+    operation["path"] = format_pointer(target)
+    if operation["op"] in ("copy", "move"):
+        operation["from"] = format_pointer(draw(st.sampled_from(places)))
+    elif operation["op"] == "test" and target == place and draw(st.booleans()):
+        operation["value"] = value_at(document, place)
+    elif operation["op"] != "remove":
+        operation["value"] = draw(values)
+    return operation
 
 
 @st.composite
 def documents_with_patches(draw: st.DrawFn) -> tuple[Any, list[dict[str, Any]]]:
+    """A document and up to six operations chosen for it, as it was before the first of them."""
     document = draw(documents)
-    return document, draw(patches(document))
+    return document, draw(st.lists(operations(document), max_size=6))
+
+
+@st.composite
+def documents_with_fitting_patches(draw: st.DrawFn) -> tuple[Any, list[dict[str, Any]]]:
+    """A document and up to sixteen operations, each chosen for what the earlier ones made of it, and fitting."""
+    document = draw(documents)
+    patch: list[dict[str, Any]] = []
+    now = document
+    for _ in range(draw(st.integers(0, 16))):
+        operation = draw(operations(now))
+        try:
+            now = apply_patch(now, [operation]).document
+        except PatchError:
+            continue
+        patch.append(operation)
+    return document, patch

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from palace.json_patch import (
     DEFAULT_LIMITS,
@@ -179,3 +181,24 @@ def test_long_names_are_cut_in_sentences() -> None:
         compile_patch([{"op": "x" * 5000, "path": "/a"}])
     assert len(str(caught.value)) < 200
     assert caught.value.problems[0].op == "x" * 64
+
+
+junk = st.one_of(
+    st.sampled_from(
+        ["add", "remove", "replace", "copy", "move", "test", "", "/a", "/a/b", "/~2", "a", "/\0", "/\ud800"]
+    ),
+    st.sampled_from([NAN, 2**64, {1: 2}, {1}, (), object()]),
+    st.recursive(st.one_of(st.none(), st.integers(), st.text(max_size=3)), st.lists, max_leaves=4),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(["op", "path", "from", "value"]), junk), max_size=4))
+def test_every_operation_is_either_compiled_or_refused(patch: list[Any]) -> None:
+    try:
+        compiled = compile_patch(patch)
+    except PatchError as error:
+        assert 1 <= len(error.problems) <= 20
+        assert all(problem.operation is not None for problem in error.problems)
+    else:
+        assert len(compiled) == len(patch)

@@ -226,7 +226,8 @@ def test_all_operations_or_none_and_the_input_is_never_changed() -> None:
 
 def test_a_compiled_patch_can_be_applied_many_times() -> None:
     compiled = compile_patch([add("/a/-", {"n": []}), add("/a/0/n/-", 1)])
-    for document in ({"a": []}, {"a": [{"n": [0]}]}):
+    documents: list[dict[str, Any]] = [{"a": []}, {"a": [{"n": [0]}]}]
+    for document in documents:
         result = apply_patch(document, compiled).document
         assert result["a"][0]["n"][-1] == 1
     assert compiled[0].value == {"n": []}
@@ -240,7 +241,7 @@ def test_the_whole_document_cannot_be_removed() -> None:
 
 
 def test_containers_off_the_written_path_are_shared_not_copied() -> None:
-    document = {"a": {"b": {}, "c": [1]}, "d": [{}]}
+    document: dict[str, Any] = {"a": {"b": {}, "c": [1]}, "d": [{}]}
     result = apply_patch(document, [add("/a/b/x", 1)]).document
     assert result["d"] is document["d"]
     assert result["a"]["c"] is document["a"]["c"]

@@ -94,9 +94,9 @@ ALIASES: list[tuple[str, Any, list[dict[str, Any]], Any]] = [
         [
             {"op": "replace", "path": "/a/b/c", "value": 3},
             {"op": "move", "from": "/a/b", "path": "/a"},
-            {"op": "replace", "path": "/a/c", "value": 4},
+            {"op": "add", "path": "/a/e", "value": 4},
         ],
-        {"a": {"c": 4}},
+        {"a": {"c": 3, "e": 4}},
     ),
     (
         "a container that was written to, then removed, then put back by value",
@@ -119,7 +119,7 @@ def test_a_write_shows_in_one_place_only(name: str, document: Any, patch: list[A
 
 def test_one_value_in_two_operations_stays_two_values() -> None:
     shared: dict[str, Any] = {"tags": []}
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "add", "path": "/a", "value": shared},
         {"op": "add", "path": "/b", "value": shared},
         {"op": "add", "path": "/a/tags/-", "value": 1},
@@ -157,19 +157,15 @@ def test_every_move_can_be_undone(name: str, document: Any, source: str, target:
 
 
 def test_the_inverse_of_moving_a_large_value_around_does_not_repeat_it() -> None:
-    patch = []
-    for _ in range(300):
-        patch += [
-            {"op": "add", "path": "/box", "value": {}},
-            {"op": "move", "from": "/big", "path": "/box/big"},
-            {"op": "move", "from": "/box/big", "path": "/box"},
-            {"op": "move", "from": "/box", "path": "/big"},
-        ][: 3 if len(patch) > 990 else 4]
-        if len(patch) > 990:
-            break
+    around: list[dict[str, Any]] = [
+        {"op": "add", "path": "/box", "value": {}},
+        {"op": "move", "from": "/big", "path": "/box/big"},
+        {"op": "move", "from": "/box/big", "path": "/box"},
+        {"op": "move", "from": "/box", "path": "/big"},
+    ]
     document = {"big": ["x" * 10_000]}
-    applied = undone(document, patch)
-    assert len(json.dumps(applied.inverse)) < 2 * len(json.dumps(document)) + 100
+    applied = undone(document, around * 150)
+    assert len(json.dumps(applied.inverse)) < 2 * len(json.dumps(document))
 
 
 def test_the_inverse_of_a_thousand_operations_is_within_the_limits() -> None:
@@ -264,9 +260,13 @@ def test_copies_cannot_make_a_document_deeper_than_the_limit() -> None:
 
 
 def test_a_document_that_is_too_deep_already_can_still_be_edited() -> None:
-    document = {"deep": nested(500), "a": 1}
-    patch = [{"op": "replace", "path": "/a", "value": 2}, {"op": "move", "from": "/deep", "path": "/b"}]
-    assert apply_patch(document, patch).changed
+    document = {"deep": nested(500), "a": 1, "large": [[]] * 5000, "way": {}}
+    for operation in (
+        {"op": "replace", "path": "/a", "value": 2},
+        {"op": "move", "from": "/deep", "path": "/b"},
+        {"op": "move", "from": "/large", "path": "/way/large"},
+    ):
+        assert apply_patch(document, [operation]).changed
 
 
 def test_nothing_recurses() -> None:

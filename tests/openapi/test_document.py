@@ -1,0 +1,159 @@
+"""The OpenAPI document: valid, the same in both forms, like the published one, and true of every operation it names."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from palace.api.openapi import build_openapi
+from palace.resources import RESOURCES
+from palace.settings import Settings
+
+DOCUMENT = build_openapi(RESOURCES, Settings())
+NO_SUCH_OPERATION = {404, 405, 501}
+ANY_WORD = "night-desk"
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+OPERATIONS = [pytest.param(*operation, id=operation[2]["operationId"]) for operation in operations()]
+PATCH_PAL = DOCUMENT["paths"]["/v2/pals/{pal_id}"]["patch"]
+
+
+@pytest.fixture(scope="module")
+def served(api: httpx.Client) -> dict[str, Any]:
+    document: dict[str, Any] = api.get("/openapi.json").json()
+    return document
+
+
+# --- The document -----------------------------------------------------------------------------------------------------
+
+
+def test_the_document_is_valid_openapi(served: dict[str, Any]) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(served).iter_errors()] == []
+
+
+def test_json_and_yaml_say_the_same(api: httpx.Client, served: dict[str, Any]) -> None:
+    assert yaml.safe_load(api.get("/openapi.yaml").text) == served == DOCUMENT
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/openapi.yaml"])
+def test_the_document_needs_no_key(api: httpx.Client, path: str) -> None:
+    assert httpx.get(f"{api.base_url}{path}").status_code == 200
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_schema_is_referred_to() -> None:
+    text = str(DOCUMENT)
+    assert [name for name in DOCUMENT["components"]["schemas"] if f"/schemas/{name}'" not in text] == []
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_an_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    assert operation["tags"] in [[tag["name"]] for tag in DOCUMENT["tags"]]
+    assert operation["summary"]
+    assert operation["description"].endswith(".")
+    assert "401" in operation["responses"]
+    assert all(response["description"] for response in operation["responses"].values())
+    assert not NO_SUCH_OPERATION & set(map(int, operation["responses"]))
+    assert operation.get("deprecated", False) == path.startswith(("/v2/personas", "/v2/replicas"))
+
+
+# --- As published -----------------------------------------------------------------------------------------------------
+
+
+def test_patch_pal_is_named_as_it_is_published() -> None:
+    assert (PATCH_PAL["operationId"], PATCH_PAL["tags"]) == ("patchPal", ["PALs"])
+    assert DOCUMENT["paths"]["/v2/personas/{persona_id}"]["patch"]["operationId"] == "patchPersona"
+
+
+def test_the_only_credential_is_the_header_x_api_key() -> None:
+    assert DOCUMENT["components"]["securitySchemes"] == {
+        "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    }
+    assert DOCUMENT["security"] == [{"apiKey": []}]
+    assert all("security" not in operation for _, _, operation in operations())
+
+
+def test_patch_pal_shows_the_published_examples() -> None:
+    examples = [
+        example["value"] for example in PATCH_PAL["requestBody"]["content"]["application/json"]["examples"].values()
+    ]
+    assert [(operation["op"], operation["path"]) for [operation] in examples[:2]] == [
+        ("replace", "/system_prompt"),
+        ("remove", "/layers/stt/hotwords"),
+    ]
+    assert "value" not in examples[1][0]
+    assert PATCH_PAL["parameters"][0]["schema"]["example"] == "pcb7a34da5fe"
+    members = DOCUMENT["components"]["schemas"]["JsonPatch"]["items"]["properties"]
+    assert (members["path"]["example"], members["value"]["example"]) == ("/layers/llm/model", "tavus-llama-4")
+    assert members["op"]["enum"] == ["add", "remove", "replace", "copy", "move", "test"]
+
+
+def test_patch_pal_documents_the_published_answers() -> None:
+    assert set(PATCH_PAL["responses"]) == {"200", "304", "400", "401", "413", "415", "422"}
+    assert "content" not in PATCH_PAL["responses"]["304"]
+    assert "Invalid pal_id" in PATCH_PAL["responses"]["400"]["description"]
+    assert "Invalid JSON patch format" in PATCH_PAL["responses"]["422"]["description"]
+
+
+# --- Every operation works --------------------------------------------------------------------------------------------
+
+
+def example_requests(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each example of the body with its media type; one request without a body where there is none."""
+    for media, content in operation.get("requestBody", {"content": {"": {"example": None}}})["content"].items():
+        shown = content.get("examples") or {"": {"value": content["example"]}}
+        for example in shown.values():
+            yield media, example["value"]
+
+
+def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> tuple[str, dict[str, str]]:
+    """The path and the query of a request: to a new object where clients make them, else to that of the example."""
+    query = {}
+    for parameter in parameters:
+        name, schema = parameter["name"], parameter["schema"]
+        if parameter["in"] == "path":
+            collection = path.split("/{")[0]
+            made = DOCUMENT["paths"][collection].get("post")
+            id = schema["example"]
+            if made is not None:
+                [(_, body)] = example_requests(made)
+                id = api.post(collection, json=body).json()[name]
+            path = path.replace(f"{{{name}}}", id)
+        elif parameter["required"]:
+            query[name] = schema.get("example", ANY_WORD)
+    return path, query
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_an_operation_works_as_its_examples_show(
+    api: httpx.Client, method: str, path: str, operation: dict[str, Any]
+) -> None:
+    for media, body in example_requests(operation):
+        place, query = address(api, path, operation["parameters"])
+        headers = {"content-type": media} if media else {}
+        answer = api.request(method, place, params=query, json=body if media else None, headers=headers)
+        assert answer.status_code in {200, 204}, answer.text
+        assert str(answer.status_code) in operation["responses"]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_an_operation_wants_a_key(api: httpx.Client, method: str, path: str, operation: dict[str, Any]) -> None:
+    assert httpx.request(method, f"{api.base_url}{path}").status_code == 401
+
+
+def test_the_example_ids_are_those_of_objects_on_a_fresh_server(api: httpx.Client) -> None:
+    assert api.get("/v2/faces/r4067604db72").status_code == 200
+    assert api.get("/v2/pals/pcb7a34da5fe").status_code == 200
