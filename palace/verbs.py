@@ -257,9 +257,10 @@ def _misfit(problem: PatchProblem, operation: Operation) -> PatchDoesNotFit:
     """The API says `can't replace a non-existent object 'x'`; ours begins with that and goes on to say where."""
     status = 400 if problem.code in BAD_POINTERS and operation.op != "test" else 422
     where = f"operation {problem.operation}, {operation.op} {operation.path or 'the whole document'}"
-    text = f"{problem.problem} ({where})"
+    what = problem.problem.removesuffix(".")
+    text = f"{what} ({where})"
     if problem.code == "not_found" and operation.op in {"replace", "remove"}:
-        text = f"can't {operation.op} a non-existent object '{operation.tokens[-1]}' ({where}: {problem.problem})"
+        text = f"can't {operation.op} a non-existent object '{operation.tokens[-1]}' ({where}: {what})"
     return PatchDoesNotFit(text, _detail(problem), status)
 
 
