@@ -218,7 +218,7 @@ class SqliteStore:
     async def _gather(self) -> None:
         """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it.
 
-        Measured with 32 clients: 1.2 times the throughput; a lone client does not wait.
+        Measured: 1.2 times the throughput with 32 clients, 0.9 to 0.95 with 128; a lone client does not wait.
         """
         waiting = 0
         while waiting < len(self._queue) < LARGEST_GROUP:
