@@ -27,17 +27,22 @@ async def add_key(account: int, label: str, services: Services) -> str:
     return key
 
 
+async def is_working(key: str, services: Services) -> bool:
+    """Whether the key opens an account now."""
+    found = await services.store.reading.find_key(digest(key))
+    return found is not None and found[3] is None
+
+
 class RevokedKey(Exception):
     """The key that an operator brings was revoked, and stays so."""
 
 
 async def ensure_key(key: str, account: int, services: Services) -> None:
     """Make sure that this very key works; it is given to the account unless another one has it. Raises RevokedKey."""
-    found = await services.store.reading.find_key(digest(key))
-    if found is None:
+    if await services.store.reading.find_key(digest(key)) is None:
         with suppress(IdTaken):
             await _store_key(key, account, "PALACE_API_KEY", services)
-    elif found[3] is not None:
+    elif not await is_working(key, services):
         raise RevokedKey("PALACE_API_KEY names a key that was revoked; choose another one.")
 
 

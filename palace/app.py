@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key
+from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
 from palace.api.server import build_application
 from palace.clock import Clock
 from palace.ids import Ids
@@ -60,6 +60,7 @@ class Greeting:
 
 def open_services(settings: Settings) -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only."""
+    os.umask(PRIVATE)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     ids = Ids()
     limits = Limits(
@@ -90,7 +91,8 @@ async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
         return settings.api_key, False
     path = settings.data / FIRST_KEY
     if await services.store.reading.list_keys():
-        return (path.read_text(encoding="ascii").strip() if path.exists() else ""), False
+        kept = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
+        return (kept if await is_working(kept, services) else ""), False
     key = await add_key(account, "made at the first start", services)
     _write_secret(path, key)
     return key, True
@@ -128,7 +130,6 @@ def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     Raises CannotListen when the address is in use; RevokedKey; OSError, StorageFailure, NewerSchema and VaultError when
     the data folder cannot be used.
     """
-    os.umask(PRIVATE)
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

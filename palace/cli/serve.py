@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from palace.accounts import RevokedKey
-from palace.app import CannotListen, Greeting, serve, settings_from
+from palace.app import FIRST_KEY, CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
@@ -44,9 +44,9 @@ def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> st
     elif settings.api_key:
         key = "the value of PALACE_API_KEY"
     elif greeting.api_key:
-        key = f"in {settings.data / 'first-api.key'}"
+        key = f"in {settings.data / FIRST_KEY}"
     else:
-        key = "one of `palace keys list`"
+        key = "one that you noted, or a new one from `palace keys create`"
     lines = [
         "",
         f"  Palace is ready:    {greeting.url}",

@@ -88,6 +88,25 @@ def test_a_revoked_key_cannot_come_back_through_the_environment(tmp_path):
     assert palace("keys", "revoke", key_id, "--data", data).returncode == 1
 
 
+def test_a_first_key_that_was_revoked_is_not_offered_any_more(tmp_path):
+    data = tmp_path / "data"
+    with start_palace(data, "--show-key", key="") as first:
+        key = (data / "first-api.key").read_text().strip()
+        assert key in first.greeting
+        key_id = re.search(r"k[0-9a-f]{10}", palace("keys", "list", "--data", data).stdout).group()
+        palace("keys", "revoke", key_id, "--data", data)
+    with start_palace(data, "--show-key", key="") as second:
+        assert key not in second.greeting
+        assert "palace keys create" in second.greeting
+
+
+def test_a_database_that_keys_create_makes_is_readable_by_its_owner_only(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    assert palace("keys", "create", "--data", data).returncode == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
+
+
 def test_keys_are_not_looked_for_in_a_folder_without_a_database(tmp_path):
     done = palace("keys", "list", "--data", tmp_path / "mistyped")
     assert done.returncode == 1
