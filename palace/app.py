@@ -26,7 +26,7 @@ from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
 from palace.settings import Settings, load_settings
 from palace.storage import SqliteStore
-from palace.vault import Vault, load_master_key
+from palace.vault import Vault, VaultError, load_master_key
 
 DATABASE = "palace.db"
 MASTER_KEY = "master.key"
@@ -59,10 +59,17 @@ class Greeting:
 
 
 def open_services(settings: Settings) -> Services:
-    """The store and everything else that handlers work with; makes the data folder, readable by its owner only."""
+    """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
+
+    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used.
+    """
     os.umask(PRIVATE)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     ids = Ids()
+    database, master_key = settings.data / DATABASE, settings.data / MASTER_KEY
+    if database.exists() and not master_key.exists():
+        raise VaultError(f"{master_key} is missing. Only it opens the secrets in the database beside it: put it back.")
+    vault = Vault(load_master_key(master_key, ids), ids)
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -71,10 +78,10 @@ def open_services(settings: Settings) -> Services:
         copy_bytes=settings.max_copy_bytes,
     )
     return Services(
-        store=SqliteStore(settings.data / DATABASE, durability=settings.durability),
+        store=SqliteStore(database, durability=settings.durability),
         clock=Clock(),
         ids=ids,
-        vault=Vault(load_master_key(settings.data / MASTER_KEY, ids), ids),
+        vault=vault,
         limits=limits,
         max_document_bytes=settings.max_document_bytes,
     )

@@ -107,6 +107,21 @@ def test_a_database_that_keys_create_makes_is_readable_by_its_owner_only(tmp_pat
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
 
 
+def test_a_lost_master_key_is_told_and_not_replaced_by_another_one(tmp_path):
+    data = tmp_path / "data"
+    with start_palace(data):
+        pass
+    kept = (data / "master.key").rename(tmp_path / "kept")
+    done = palace("serve", "--port", "0", "--data", data)
+    assert done.returncode == 1
+    assert "master.key" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (data / "master.key").exists()
+    kept.rename(data / "master.key")
+    with start_palace(data):
+        pass
+
+
 def test_keys_are_not_looked_for_in_a_folder_without_a_database(tmp_path):
     done = palace("keys", "list", "--data", tmp_path / "mistyped")
     assert done.returncode == 1
