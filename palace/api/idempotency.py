@@ -34,11 +34,13 @@ async def answered_once(
     whatever `handler` raises.
     """
     key = headers.get(b"idempotency-key")
-    if key is None or call.query.get("dry_run") == "true":
+    if key is None:
         return await handler()
     if not USABLE_KEY.fullmatch(key):
         problem = "Idempotency-Key takes 1 to 255 visible ASCII characters without spaces."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_idempotency_key", problem)])
+    if call.query.get("dry_run") == "true":
+        return await handler()
     place = (call.account.id, key)
     call.idempotency = Idempotency(key, _fingerprint(scope, headers, body))
     if place in services.running:
