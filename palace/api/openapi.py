@@ -72,7 +72,7 @@ WRITE_PARAMETERS: list[Schema] = [
         "in": "query",
         "schema": {"type": "boolean", "default": False},
         "allowEmptyValue": True,
-        "description": "`true`: check everything and answer with what would happen; nothing is stored.",
+        "description": "`true`, or no value: check everything and answer with what would happen; nothing is stored.",
     },
     {
         "name": "comment",

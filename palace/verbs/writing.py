@@ -21,7 +21,7 @@ from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
 from palace.verbs.normalised import stored_differently
-from palace.verbs.queries import flag
+from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import own_record, version_headers
 from palace.vocabulary import Words
 
@@ -82,7 +82,7 @@ async def carry_out(
 
     The first answer to an idempotency key is stored in the same transaction.
     """
-    is_rehearsal = flag(call.query, "dry_run")
+    is_rehearsal = is_dry_run(call.query)
 
     async def inside(tx: Transaction) -> Reply:
         if is_rehearsal:
