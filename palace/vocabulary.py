@@ -123,6 +123,21 @@ def legacy_tokens(tokens: Iterable[Json], known: Aliases) -> list[Json]:
     return spelled
 
 
+def legacy_operation(operation: Mapping[str, Json], known: Aliases) -> dict[str, Json]:
+    """An operation of a JSON Patch as the persona/replica family of routes spells it."""
+    spelled = dict(operation)
+    for member in ("from", "path"):
+        if isinstance(operation.get(member), str):
+            tokens = operation[member].split("/")
+            spelled[member] = "/".join([*tokens[:1], *legacy_tokens(tokens[1:], known)])
+    if "value" in operation and isinstance(operation.get("path"), str):
+        below = known
+        for token in operation["path"].split("/")[1:]:
+            below = below.below.get(token, NO_ALIASES)
+        spelled["value"] = legacy_document(operation["value"], below)
+    return spelled
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The vocabulary of one route: which family it belongs to, and the aliases of its resource."""
@@ -146,3 +161,9 @@ class Words:
         if not self.is_legacy:
             return pointer
         return "/".join(["", *legacy_tokens(pointer.split("/")[1:], self.known)]) if pointer else pointer
+
+    def patch(self, operations: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """The operations of a JSON Patch in the words of this route."""
+        if not self.is_legacy:
+            return [dict(operation) for operation in operations]
+        return [legacy_operation(operation, self.known) for operation in operations]
