@@ -59,7 +59,9 @@ class _Walk:
     mends: list[Mend] = field(default_factory=list)
     beyond_repair: set[int | None] = field(default_factory=set)
     left_out: list[Tokens] = field(default_factory=list)
-    """places that the operations beyond repair write"""
+    """places that the operations beyond repair wrote, which are no longer tried"""
+    left_out_now: list[Tokens] = field(default_factory=list)
+    """those of this round: the problems of one error do not follow from each other"""
     set_aside: list[_Step] = field(default_factory=list)
     is_stuck: bool = False
     treated: int = 0
@@ -74,6 +76,8 @@ class _Walk:
         patch = self.patch
         slots = [[step] for step in self.steps]
         documents: dict[int, Json] = {}
+        self.left_out += self.left_out_now
+        self.left_out_now = []
         for detail in error.details[:MOST_DETAILS]:
             self.treated += 1
             index = _blamed(detail, patch, self.resource, self.limits)
@@ -121,7 +125,9 @@ class _Walk:
         return bool(told) and told[-1] != "mixed_conferencing"
 
     def _is_own_doing(self, case: Case, origin: int | None) -> bool:
-        """Whether a remedy removed what the client wrote, so that what is missing now was not missing before."""
+        """Whether a problem came with a remedy: what is missing was removed by one, a test was made whole and fails."""
+        if case.detail.code == "test_failed":
+            return any(detail.operation == origin for detail in self.found)
         return case.operation.get("op") == "remove" and self._op_sent(origin, case.detail) in {"add", "replace"}
 
     def _add_nearest(self, origin: int | None, nearest: tuple[str, ...]) -> None:
@@ -169,12 +175,14 @@ class _Walk:
 
     def _leave_out(self, step: _Step) -> None:
         self.beyond_repair.add(step.origin)
-        self.left_out += [list_above(place) for place in written_by(step.operation, self.limits)]
+        self.left_out_now += [list_above(place) for place in written_by(step.operation, self.limits)]
 
     def _may_follow(self, detail: Detail, operation: Json) -> bool:
         """Whether the problem may be there only because an operation beyond repair was left out."""
-        if not self.left_out or detail.code in ABOUT_SEVERAL_MEMBERS:
-            return bool(self.left_out)
+        if not self.left_out or is_about_form(detail.code):
+            return False
+        if detail.code in ABOUT_SEVERAL_MEMBERS:
+            return True
         places = written_by(operation, self.limits)
         return any(overlap(place, left) for place in places for left in self.left_out)
 

@@ -10,6 +10,7 @@ from palace.mending.places import ABSENT, Found, value_of
 from palace.mending.shapes import Tokens
 
 WRITES_VALUE = frozenset(("add", "replace"))
+MOST_DIGITS = 15
 
 
 def absent_member(case: Case) -> Remedy:
@@ -109,10 +110,11 @@ def _other_source(case: Case) -> Remedy:
 
 def index_beyond(case: Case) -> Remedy:
     """An index after the last element, or `-` where there is no element."""
+    if case.detail.at == "from" or not case.tokens:
+        return NO_REMEDY
     *parent, index = case.tokens
-    there = value_of(case.document, parent)
-    operation = case.operation
-    if case.detail.at == "from" or not isinstance(there, list):
+    there, operation = value_of(case.document, parent), case.operation
+    if not isinstance(there, list):
         return NO_REMEDY
     may_append = operation["op"] == "add" or (
         operation["op"] == "replace" and (index == END_OF_ARRAY or index == str(len(there)))
@@ -144,9 +146,9 @@ def no_index(case: Case) -> Remedy:
 def _index_meant(token: str, elements: list[Any], operation: Operation) -> str | None:
     bare = token.strip().strip("[]").removeprefix("+")
     digits = bare.lstrip("0") or "0"
-    if bare.isascii() and bare.isdigit() and array_index_of(digits) is not None:
-        return digits
     op = operation["op"]
+    if bare.isascii() and bare.isdigit():
+        return digits if is_below(digits, len(elements) + (op == "add")) else None
     if op == "add":
         is_end = bare.lower() in {"end", "last", "*", "append"} or operation.get("value") == token
         return END_OF_ARRAY if is_end else None
@@ -157,9 +159,9 @@ def _index_meant(token: str, elements: list[Any], operation: Operation) -> str |
     return None
 
 
-def array_index_of(digits: str) -> int | None:
-    """The index, unless it has more digits than any array has elements."""
-    return int(digits) if len(digits) <= 16 else None
+def is_below(digits: str, length: int) -> bool:
+    """Whether the index is below this one; no array has elements for many digits."""
+    return len(digits) <= MOST_DIGITS and int(digits) < length
 
 
 def _indexed(operation: Operation, parent: list[str], index: str, op: str) -> Remedy:

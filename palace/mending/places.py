@@ -87,8 +87,12 @@ def _by_other_name(resource: Resource, tokens: Tokens) -> Tokens | None:
     """The place that the resource declares this one to be another name of; () for one that is the server's."""
     for length in range(len(tokens), 0, -1):
         other = resource.synonyms.get("/" + "/".join(tokens[:length]))
+        if other == "":
+            return ()
         if other is not None:
-            return (*other.split("/")[1:], *tokens[length:]) if other else ()
+            place = (*other.split("/")[1:], *tokens[length:])
+            is_right = shape_at(shape_of(resource.model), place) is not None
+            return place if is_right else _by_other_name(resource, place) or place
     return None
 
 

@@ -94,7 +94,12 @@ def test_what_follows_from_an_operation_beyond_repair_is_not_told() -> None:
     assert error.corrected_patch is None
 
 
-@pytest.mark.parametrize("sent", [None, 5, True, "x", "[", [], {}, {"a": []}, [None], [[]], [{}], [{"op": []}], [[[]]]])
+NONSENSE: list[Any] = [None, 5, True, "x", "[", [], {}, {"a": []}, [None], [[]], [{}], [{"op": []}], [[[]]]]
+NONSENSE.append([{"op": "copy", "from": "/tool_ids/9", "path": ""}])
+NONSENSE.append([{"op": "move", "from": "", "path": "/layers/stt/x"}, {"op": "add", "path": "b"}])
+
+
+@pytest.mark.parametrize("sent", NONSENSE, ids=str)
 def test_anything_can_be_explained(sent: Any) -> None:
     pal = StoredPal(ROWS[0].members)
     error = asyncio.run(pal.attempt(sent))
@@ -110,6 +115,12 @@ def test_explaining_tries_a_bounded_number_of_times() -> None:
     pal.attempts = 0
     assert explained(pal, patch).corrected_patch is None
     assert pal.attempts <= MOST_ATTEMPTS + 1
+
+
+def test_problems_of_one_error_are_all_told() -> None:
+    patch = [{"op": "merge", "path": "/a"}, {"op": "add", "path": "b"}, {"op": "add", "path": "/tool_ids/x"}]
+    told = [(detail.operation, detail.code) for detail in explained(StoredPal(ROWS[0].members), patch).details]
+    assert told == [(0, "unknown_op"), (1, "invalid_pointer"), (1, "missing_value"), (2, "missing_value")]
 
 
 # --- Lenient ----------------------------------------------------------------------------------------------------------

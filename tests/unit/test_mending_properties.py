@@ -63,6 +63,7 @@ def pointers(draw: st.DrawFn) -> Any:
             [
                 path,
                 path,
+                "",
                 path[1:].replace("/", "."),
                 path[:place] + path[place + 1 :],
                 path + "/",
