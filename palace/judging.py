@@ -19,6 +19,10 @@ class Judged:
     model: BaseModel
     stored: Document
 
+    def repeats(self, resource: Resource, before: Document) -> bool:
+        """Whether it has the very members of the stored document `before`, with their values."""
+        return equal(self.stored, {name: value for name, value in before.items() if name not in resource.read_only})
+
     def is_same_as(self, resource: Resource, before: Document) -> bool:
         """Whether it says the same as the stored document `before`, once both have their defaults filled in.
 

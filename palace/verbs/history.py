@@ -159,7 +159,8 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
         state = await state_at(tx, record.seq, to)
         before = orjson.loads(record.body)
         document = {**state.document, **{name: before[name] for name in resource.read_only}}
-        wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about={"to": to})
+        about = {"to": to}
+        wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about=about, to_the_letter=True)
         return await store_change(resource, tx, call, record, before, wanted, services)
 
     return await carry_out(call, services, go_back, lambda outcome: patched(outcome, resource, call))
@@ -200,7 +201,7 @@ def _without(resource: Resource, record: Record, before: Document, older: State,
         text = f"Revision {number} cannot be taken back: what it wrote has been changed since. Nothing was changed."
         raise MovedSince(text, [Detail("moved_since", "Changed since.", pointer) for pointer in in_the_way])
     about = {"reverted": state.revision.number}
-    return Wanted(document, "revert", origin=document, refs=refs, about=about)
+    return Wanted(document, "revert", origin=document, refs=refs, about=about, to_the_letter=True)
 
 
 def _refs_without(refs: dict[str, str], older: State, state: State) -> dict[str, str]:

@@ -67,6 +67,8 @@ class Wanted:
     refs: Refs | None = None
     about: Mapping[str, Any] | None = None
     even_if_same: bool = False
+    to_the_letter: bool = False
+    """whether an absent member differs from one that says its default, as it does for an undo and not for a patch"""
 
 
 # --- The way of every write -------------------------------------------------------------------------------------------
@@ -148,7 +150,8 @@ async def store_change(
     judged = judge(resource, settled.document, [*problems, *settled.problems], wanted.operations)
     sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
     kept, fresh = await sealer.seal(settled, tx, stored)
-    if kept == stored and not wanted.even_if_same and judged.is_same_as(resource, before):
+    is_same = judged.repeats if wanted.to_the_letter else judged.is_same_as
+    if kept == stored and not wanted.even_if_same and is_same(resource, before):
         headers = version_headers(record.etag, record.revision)
         return Outcome(record, before, before, record, stored, stored, changed=False, headers=headers)
     now = timestamp(services.clock.now())
