@@ -33,13 +33,18 @@ def is_stale(record: Record, call: Call, services: Services) -> bool:
 async def refuse_stale(tx: Transaction, record: Record, call: Call, services: Services) -> None:
     """Raises PreconditionFailed when `is_stale`."""
     if is_stale(record, call, services):
-        raise await precondition_failed(tx, record, call)
+        refusal = await precondition_failed(tx, record, call)
+        if refusal is not None:
+            raise refusal
 
 
-async def precondition_failed(tx: Transaction, record: Record, call: Call) -> PreconditionFailed:
-    """The 412 whose `details` name every member that changed since the client read it, and the revision that did."""
-    headers = version_headers(record.etag, record.revision)
-    known = [await tx.find_etag(record.seq, tag) for tag in tags_in(call.if_match or "", "If-Match")]
+async def precondition_failed(tx: Transaction, record: Record, call: Call) -> PreconditionFailed | None:
+    """The 412 whose `details` name every member that changed since the client read it, and the revision that did.
+
+    None when none differs by now: a tag also tells apart two orders of members, and 1 from 1.0.
+    """
+    headers, up_to = version_headers(record.etag, record.revision), record.revision  # The write may have been tried.
+    known = [await tx.find_etag(record.seq, tag, up_to=up_to) for tag in tags_in(call.if_match or "", "If-Match")]
     numbers = [number for number in known if number is not None]
     if not numbers:
         problem = "The ETag in If-Match is none that this object ever had: was it changed, or read from another object?"
@@ -48,7 +53,8 @@ async def precondition_failed(tx: Transaction, record: Record, call: Call) -> Pr
     since = await tx.revisions(record.seq, before=record.revision + 1, limit=MOST_REVISIONS_NAMED)
     since = [revision for revision in since if revision.number > max(numbers)]
     delta = delta_between(seen.document, orjson.loads(record.body), seen.refs, load_refs(record.secrets))
-    return PreconditionFailed([_changed_since(pointer, since) for pointer in delta.touched], headers)
+    details = [_changed_since(pointer, since) for pointer in delta.touched]
+    return PreconditionFailed(details, headers) if details else None
 
 
 def _changed_since(pointer: str, since: Sequence[Revision]) -> Detail:

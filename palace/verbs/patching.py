@@ -121,11 +121,13 @@ async def guarded(
     try:
         outcome = await attempt()
     except ClientError as error:
-        if stale:
-            raise await precondition_failed(tx, record, call) from error
+        refusal = await precondition_failed(tx, record, call) if stale else None
+        if refusal is not None:
+            raise refusal from error
         raise
-    if stale and outcome.changed:
-        raise await precondition_failed(tx, record, call)
+    refusal = await precondition_failed(tx, record, call) if stale and outcome.changed else None
+    if refusal is not None:
+        raise refusal
     return outcome
 
 
