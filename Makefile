@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs bench bench-history bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs torture-undo bench bench-history bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test-clients: $(VENV)/installed-clients ## Run unmodified clients of the Tavus A
 
 test-browser: $(VENV)/installed-dev ## Run the tests in a real browser (needs chromium and chromium-driver).
 	$(BIN)/pytest -q tests/browser
+
+torture-undo: $(VENV)/installed-dev ## Undo revisions of some thousand new random histories (ten minutes).
+	PALACE_UNDO_HISTORIES=5000 $(BIN)/pytest -q tests/acceptance/test_undo.py
 
 test-all: test test-clients test-browser ## Run every test.
 
