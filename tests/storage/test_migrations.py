@@ -1,0 +1,131 @@
+"""A database of the first version of the server opens with this one, and nothing in it is lost."""
+
+import asyncio
+import json
+import re
+import sqlite3
+from contextlib import closing
+
+import apsw
+import pytest
+
+from palace.app import DATABASE
+from palace.etags import content_etag
+from palace.storage import SqliteStore, StorageFailure
+from palace.storage.migrate import migrations
+from tests.inside import inside
+from tests.storage.first_schema import MINE, ROWS, YOURS, text, write_first_schema
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_first_schema(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def opened(folder):
+    """The file, brought up to date by the store and closed again, for plain SQL."""
+    asyncio.run(SqliteStore(folder / DATABASE).close())
+    return closing(sqlite3.connect(folder / DATABASE))
+
+
+def rows(file, query, *values):
+    return file.execute(query, values).fetchall()
+
+
+def test_every_document_is_there_unchanged_under_its_number_with_its_revision_and_its_tag(folder):
+    with opened(folder) as file:
+        found = rows(file, "SELECT seq, owner, revision, body FROM documents ORDER BY seq")
+        assert found == [(seq, owner, revision, text(document)) for seq, owner, revision, document, _ in ROWS]
+        for body, secrets, etag, base, revision in rows(
+            file, "SELECT body, secrets, etag, base, revision FROM documents"
+        ):
+            assert etag == content_etag(body, secrets)
+            assert base == revision
+        assert rows(file, "SELECT count(*) FROM documents WHERE deleted_at IS NOT NULL") == [(0,)]
+
+
+def test_the_first_remembered_revision_of_each_document_is_the_one_it_had(folder):
+    with opened(folder) as file:
+        columns = "document, number, base, created_at, action, etag, secrets, content"
+        found = rows(file, f"SELECT {columns} FROM revisions ORDER BY document")
+        documents = rows(file, "SELECT seq, revision, updated_at, etag, secrets, body FROM documents ORDER BY seq")
+        assert found == [
+            (seq, number, number, updated_at, "baseline", etag, secrets, body)
+            for seq, number, updated_at, etag, secrets, body in documents
+        ]
+
+
+def test_each_secret_has_a_row_of_its_own_and_nothing_is_named_that_is_not_there(folder):
+    with opened(folder) as file:
+        named = {}
+        for seq, kind, id, secrets in rows(file, "SELECT seq, kind, id, secrets FROM documents WHERE secrets NOT NULL"):
+            for place, ref in json.loads(secrets).items():
+                named[ref] = (seq, f"{kind}/{id}{place}")
+        kept = {
+            ref: (document, place) for ref, document, place in rows(file, "SELECT secret, document, place FROM secrets")
+        }
+        assert kept == named
+        assert len(kept) == sum(len(secrets) for *_, secrets in ROWS)
+        assert all(re.fullmatch("[0-9a-f]{20}", ref) for ref in kept)
+
+
+def test_accounts_keys_and_claimed_names_are_there(folder):
+    with opened(folder) as file:
+        assert rows(file, "SELECT account, name FROM accounts") == [(MINE, "default"), (YOURS, "zweites Konto")]
+        assert rows(file, "SELECT key_id, revoked_at IS NULL FROM keys ORDER BY key_id") == [("k1", 1), ("k2", 0)]
+        assert rows(file, "SELECT name, id FROM claims") == [("night.desk", "p00000000005")]
+
+
+def test_the_file_is_sound_and_its_schema_is_that_of_a_fresh_one(folder, tmp_path):
+    (tmp_path / "fresh").mkdir()
+    with opened(folder) as file, opened(tmp_path / "fresh") as fresh:
+        assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+        assert rows(file, "PRAGMA foreign_key_check") == []
+        assert schema(file) == schema(fresh)
+        assert rows(file, "PRAGMA user_version") == rows(fresh, "PRAGMA user_version") == [(migrations()[-1][0],)]
+
+
+def schema(file):
+    """Every table and index with its text, whatever the space in it and the quotes around names."""
+    found = rows(file, "SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return sorted((*names, re.sub(r"\s+", " ", (sql or "").replace('"', ""))) for *names, sql in found)
+
+
+def test_references_lead_to_tables_that_exist(folder):
+    with opened(folder) as file:
+        tables = {name for (name,) in rows(file, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+        referred = {row[2] for name in tables for row in rows(file, f"PRAGMA foreign_key_list('{name}')")}
+        assert referred <= tables
+        file.execute("PRAGMA foreign_keys = ON")
+        file.execute("DELETE FROM documents")
+        assert rows(file, "SELECT count(*) FROM secrets") == rows(file, "SELECT count(*) FROM revisions") == [(0,)]
+
+
+def test_opening_it_again_changes_nothing(folder):
+    with opened(folder) as file:
+        before = "\n".join(file.iterdump())
+    with opened(folder) as file:
+        assert "\n".join(file.iterdump()) == before
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(folder):
+    with closing(apsw.Connection(str(folder / DATABASE))) as file:
+        file.execute("UPDATE documents SET secrets = CAST('not JSON' AS BLOB) WHERE seq = 12")
+    with closing(sqlite3.connect(folder / DATABASE)) as file:
+        before = "\n".join(file.iterdump())
+    with pytest.raises(StorageFailure, match="cannot be opened"):
+        SqliteStore(folder / DATABASE)
+    with closing(sqlite3.connect(folder / DATABASE)) as file:
+        assert "\n".join(file.iterdump()) == before
+        assert rows(file, "PRAGMA user_version") == [(1,)]
+
+
+def test_the_secrets_of_an_old_file_open(folder):
+    folder.rename(folder.parent / "inside")
+    with inside(folder.parent) as palace:
+        for _, owner, _, document, secrets in ROWS:
+            if "pal_id" in document:
+                id = document["pal_id"]
+                record = palace.run(palace.services.store.reading.get("pal", id, owner))
+                assert palace.secrets_of(record.secrets, id) == secrets
