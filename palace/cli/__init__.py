@@ -3,6 +3,7 @@
 import typer
 
 from palace import __version__
+from palace.cli.audit import audit
 from palace.cli.keys import keys
 from palace.cli.serve import serve_command
 
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve_command)
 app.add_typer(keys, name="keys")
+app.add_typer(audit, name="audit")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from palace.json_patch import Operation
 from palace.judging import check_references, judge, move_claims, writable
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
 from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, Services
-from palace.revisions.history import Delta, base_of_next, delta_between, revision_of
+from palace.revisions.history import Delta, base_of_next, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
@@ -177,6 +177,7 @@ async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted
     if base:
         touched = outcome.delta.touched
         await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
+    await tx.add_audit(deed_of(record, call, wanted.action), services.audit)
     outcome.record, outcome.headers = record, version_headers(etag, number)
 
 
@@ -252,6 +253,7 @@ class _New:
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
             await tx.add_revision(revision_of(record, self.call, "create", [""], b"", None))
+        await tx.add_audit(deed_of(record, self.call, "create"), services.audit)
         notes = stored_differently(self.settled.document, self.fields, self.call, is_new=True)
         headers = {**version_headers(record.etag, 1), **notes}
         return Outcome(record, {}, document, refs=refs, headers=headers)
@@ -275,11 +277,12 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
         record = await own_record(resource, tx, call)
         await refuse_stale(tx, record, call, services)
         now, document = timestamp(services.clock.now()), orjson.loads(record.body)
-        if not services.settings.history:
+        base = base_of_next(record, 0, len(record.body)) if services.settings.history else 0
+        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
+        await tx.add_audit(deed_of(gone, call, "delete"), services.audit)
+        if not base:
             await tx.delete(record)
             return Outcome(record, document, {}, previous=record)
-        base = base_of_next(record, 0, len(record.body))
-        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
         await tx.hide(record, now, base)
         await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
         return Outcome(gone, document, {}, previous=record)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from palace.ids import Ids
 from palace.keys import digest, hint, is_well_formed, new_key, problem_with_own_key
-from palace.vault import Vault, VaultError, load_master_key
+from palace.vault import Vault, VaultError, load_master_keys
 
 IDS = Ids()
 
@@ -45,7 +45,7 @@ def test_a_hint_gives_away_four_characters_and_a_digest_none():
 
 
 def test_a_secret_opens_at_its_own_place_with_its_own_key_only():
-    vault, other = Vault(b"k" * 32, IDS), Vault(b"o" * 32, IDS)
+    vault, other = Vault([b"k" * 32], IDS), Vault([b"o" * 32], IDS)
     sealed = vault.seal("sk-secret", "pal/p1/layers/llm/api_key")
     assert b"sk-secret" not in sealed
     assert vault.open(sealed, "pal/p1/layers/llm/api_key") == "sk-secret"
@@ -61,8 +61,8 @@ def test_a_secret_opens_at_its_own_place_with_its_own_key_only():
 
 def test_the_master_key_is_made_once_and_readable_by_its_owner_only(tmp_path):
     path = tmp_path / "master.key"
-    key = load_master_key(path, IDS)
-    assert load_master_key(path, IDS) == key
+    keys = load_master_keys(path, IDS)
+    assert load_master_keys(path, IDS) == keys
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -71,5 +71,5 @@ def test_a_broken_master_key_is_refused_and_not_overwritten(tmp_path, content):
     path = tmp_path / "master.key"
     path.write_text(content)
     with pytest.raises(VaultError):
-        Vault(load_master_key(path, IDS), IDS)
+        load_master_keys(path, IDS)
     assert path.read_text() == content
