@@ -89,7 +89,7 @@ class Endpoint:
     `path` is relative to the collection, with `{id}` for the object's id. `answers` maps a status to its meaning; what
     the 200 holds is a document, a page of them, or what `answer_schema` says. `required` are members of the body that
     only the newer family of routes demands. An `object` is a body of the operation's own, described by `body_schema`;
-    an `optional` one may be left out. `number` in the path is that of a revision.
+    an `optional` one may be left out. `number` in the path is that of a revision or a draft.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -118,6 +118,13 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafts:
+    """Changes of an object may wait as a draft to be published: all but those at `live_only` and below it."""
+
+    live_only: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Legacy:
     """The older name of a kind, and of the collection under which the same objects are served."""
 
@@ -143,6 +150,7 @@ class Resource:
     references: tuple[Reference, ...] = ()
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    drafts: Drafts | None = None
 
     @cached_property
     def id_member(self) -> str:

@@ -273,7 +273,7 @@ def _headers(endpoint: Endpoint) -> list[Schema]:
 
 
 def _is_of_one_document(endpoint: Endpoint) -> bool:
-    return endpoint.path == "/{id}"
+    return endpoint.path in ("/{id}", "/{id}/draft")
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

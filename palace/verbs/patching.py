@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from palace.call import Call, Reply
-from palace.errors import ClientError, Detail, MalformedPatch, PatchDoesNotFit
+from palace.errors import ClientError, Detail, MalformedPatch, PatchDoesNotFit, PreconditionFailed
 from palace.json_patch import (
     Applied,
     Conflict,
@@ -29,16 +29,18 @@ from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 Operations = tuple[Operation, ...]
 Prepare = Callable[[Operations, Document], Operations]
+Refusal = Callable[[Transaction, Record, Call], Awaitable[PreconditionFailed]]
 
 BAD_POINTERS = {"missing_parent", "invalid_index"}
 """Conflicts that the API answers with 400: the pointer leads nowhere. All others are 422 (contract 2.5)."""
 
 
-def _as_sent(operations: Operations, _before: Document) -> Operations:
+def as_sent(operations: Operations, _before: Document) -> Operations:
+    """The operations, as a client sent them."""
     return operations
 
 
-async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = _as_sent) -> Reply:
+async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = as_sent) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
     `prepare` sees the operations and the document first; it may refuse them, or exchange one for another at its place.
@@ -57,7 +59,12 @@ async def patch(resource: Resource, call: Call, services: Services, *, prepare: 
 
 
 async def guarded(
-    tx: Transaction, call: Call, record: Record, attempt: Callable[[], Awaitable[Outcome]], services: Services
+    tx: Transaction,
+    call: Call,
+    record: Record,
+    attempt: Callable[[], Awaitable[Outcome]],
+    services: Services,
+    refusal: Refusal = precondition_failed,
 ) -> Outcome:
     """What `attempt` makes of the record, unless `If-Match` names another state of it.
 
@@ -69,10 +76,10 @@ async def guarded(
         outcome = await attempt()
     except ClientError as error:
         if stale:
-            raise await precondition_failed(tx, record, call) from error
+            raise await refusal(tx, record, call) from error
         raise
     if stale and outcome.changed:
-        raise await precondition_failed(tx, record, call)
+        raise await refusal(tx, record, call)
     return outcome
 
 
