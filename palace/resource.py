@@ -126,10 +126,11 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
-    """The older name of a kind, and of the collection under which the same objects are served."""
+    """The older name of a kind, of the collection under which the same objects are served, and of their members."""
 
     kind: str
     collection: str
+    aliases: Aliases = NO_ALIASES
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,18 @@ class Resource:
     example: Document
     endpoints: tuple[Endpoint, ...]
     born_with: Mapping[str, Any] = field(default_factory=dict)
-    aliases: Aliases = NO_ALIASES
     rules: Callable[[Any], Iterable[Problem]] = lambda _document: ()
     references: tuple[Reference, ...] = ()
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
     drafts: Drafts | None = None
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    """Pointers that people write for others, for explanations only; an empty one is the server's own business."""
+
+    @property
+    def aliases(self) -> Aliases:
+        """The other spellings of members."""
+        return self.legacy.aliases
 
     @cached_property
     def id_member(self) -> str:

@@ -37,6 +37,7 @@ from palace.resources.layers import (
     Llm,
     Tts,
 )
+from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
@@ -119,7 +120,8 @@ def _llm_rules(llm: Llm) -> Iterator[Problem]:
 
 def _tts_rules(tts: Tts) -> Iterator[Problem]:
     if tts.external_voice_id and tts.voice_id:
-        yield Problem(("layers", "tts", "voice_id"), "exclusive", "Cannot be used together with external_voice_id.")
+        text, facts = "Cannot be used together with external_voice_id.", {"excludes": "/layers/tts/external_voice_id"}
+        yield Problem(("layers", "tts", "voice_id"), "exclusive", text, facts=facts)
     if tts.tts_engine == "elevenlabs":
         unit = (0, 1)
         ranges = {"speed": (0.7, 1.2), "stability": unit, "similarity_boost": unit, "style": unit}
@@ -260,10 +262,21 @@ EXAMPLE: Document = {
     },
 }
 
+ALIASES = aliases(
+    {
+        "pal_id": "persona_id",
+        "pal_name": "persona_name",
+        "pal_description": "persona_description",
+        "pal_type": "persona_type",
+        "default_face_id": "default_replica_id",
+        "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
+    }
+)
+
 PAL = Resource(
     kind="pal",
     collection="pals",
-    legacy=Legacy("persona", "personas"),
+    legacy=Legacy("persona", "personas", ALIASES),
     tag="PALs",
     id_prefix="p",
     model=Pal,
@@ -276,17 +289,8 @@ PAL = Resource(
         Secret(("layers", "llm", "api_key"), bound_to=("base_url", "endpoint")),
         Secret(("layers", "tts", "api_key")),
     ),
+    synonyms=SYNONYMS,
     drafts=Drafts(live_only=CONFERENCING),
-    aliases=aliases(
-        {
-            "pal_id": "persona_id",
-            "pal_name": "persona_name",
-            "pal_description": "persona_description",
-            "pal_type": "persona_type",
-            "default_face_id": "default_replica_id",
-            "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
-        }
-    ),
     endpoints=(
         Endpoint(
             "POST",

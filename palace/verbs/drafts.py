@@ -19,16 +19,7 @@ from palace.revisions.history import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.guards import is_stale, precondition_failed, refuse_stale
 from palace.verbs.normalised import stored_differently
-from palace.verbs.patching import (
-    Operations,
-    Prepare,
-    applied_patch,
-    as_sent,
-    compiled_patch,
-    guarded,
-    merge_operations,
-    unchanged,
-)
+from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
 from palace.verbs.queries import as_number, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record, version_headers
 from palace.verbs.rebasing import Live, delta_of, drafted, effect, rebased
@@ -107,16 +98,18 @@ async def patch_draft(resource: Resource, call: Call, services: Services, *, pre
     It is judged like a live document, only names are not taken yet. A draft that comes to say what is live is discarded
     as it was before. Raises what `patch` raises.
     """
-    compiled = None if call.is_merge_patch else compiled_patch(call.body, services)
 
     async def change(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
         draft = await tx.open_draft(record.seq)
         standing = _standing(record, draft)
         before = orjson.loads(standing.body)
-        operations = merge_operations(before, call.body, services) if compiled is None else compiled
-        attempt = partial(_changed, resource, tx, call, record, draft, prepare(operations, before), services)
-        return await guarded(tx, call, standing, attempt, services, refusal=_moved_on)
+        keep = partial(_keep, resource, tx, call, record, draft)
+        editor = Editor(resource, tx, call, standing, before, prepare, keep, services)
+        outcome = await guarded(tx, call, standing, editor.change, services, refusal=_moved_on)
+        if not outcome.changed and draft:
+            outcome.said = _described(resource, draft, call)
+        return outcome
 
     return await carry_out(call, services, change, partial(_answer, call))
 
@@ -149,33 +142,27 @@ def _answer(call: Call, outcome: Outcome) -> Reply:
     return Reply(304, headers={**outcome.headers, "x-message": "No changes were made to the draft"})
 
 
-async def _changed(
+async def _keep(
     resource: Resource,
     tx: Transaction,
     call: Call,
     record: Record,
     draft: Draft | None,
-    operations: Operations,
+    wanted: Wanted,
     services: Services,
 ) -> Outcome:
-    """The operations applied to the draft, and the result kept."""
+    """Judge what the draft is to say, and keep it, unless it says that already."""
     standing = _standing(record, draft)
     before, known = orjson.loads(standing.body), load_refs(standing.secrets)
-    nothing = unchanged(standing, before)
-    nothing.said = _described(resource, draft, call) if draft else {}
-    applied = applied_patch(before, operations, services)
-    if not applied.changed:
-        return nothing
-    blamed = () if call.is_merge_patch else operations
-    fields, problems = writable(resource, before, applied.document)
+    fields, problems = writable(resource, before, wanted.document)
     settled = settle_secrets(resource, fields, before=before, refs=known)
     problems += [*settled.problems, *_live_only(resource, before, fields)]
-    judged = judge(resource, settled.document, problems, blamed)
+    judged = judge(resource, settled.document, problems, wanted.operations)
     live = Live(record.revision, orjson.loads(record.body), load_refs(record.secrets))
     sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
     refs, fresh = await sealer.seal(settled, tx, known, live.refs)
     if refs == known and judged.is_same_as(resource, before):
-        return nothing
+        return unchanged(standing, before)
     if refs == live.refs and judged.is_same_as(resource, live.document):
         assert draft is not None
         return await _discarded(resource, tx, call, record, draft)
@@ -185,7 +172,7 @@ async def _changed(
     new = drafted(resource, new, live, judged.stored, refs)
     document = orjson.loads(new.body)
     encoded(document, services)
-    await check_references(resource, tx, record.owner, before, document, blamed)
+    await check_references(resource, tx, record.owner, before, document, wanted.operations)
     await tx.put_draft(new)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)

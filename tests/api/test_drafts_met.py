@@ -139,6 +139,16 @@ def test_a_preview_tells_what_would_become_of_the_draft_and_stores_nothing(api: 
     assert looked["patch"] == draft["patch"]
 
 
+def test_a_patch_that_is_wrong_is_explained_before_the_draft_is_met(api: httpx.Client, pal: str) -> None:
+    drafted(api, pal, GREETED)
+    wrong = replace("/greetng", "Hello.")
+    answer = send(api, "PATCH", pal, wrong)
+    assert (answer.status_code, answer.json()["corrected_patch"]) == (422, [replace("/greeting", "Hello.")])
+    right = in_the_way(send(api, "PATCH", pal, *answer.json()["corrected_patch"]))
+    assert right["details"] == [{"code": "maker_changes", "problem": "Changed in the draft.", "pointer": "/greeting"}]
+    assert refused(send(api, "PATCH", f"{pal}/draft", wrong), 422)[0]["nearest"][0] == "/greeting"
+
+
 # --- Conferencing -----------------------------------------------------------------------------------------------------
 
 
