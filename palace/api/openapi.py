@@ -76,6 +76,8 @@ ERROR_SCHEMA: Schema = {
             "$ref": f"{COMPONENTS}JsonPatch",
             "description": "The whole patch with every fix: it succeeds. Only where everything can be mended.",
         },
+        "conflict": {"type": "string", "description": "`maker_changes`: a draft is in the way; `draft` tells which."},
+        "draft": {"type": "object", "description": "Whose changes wait, from when, at which `pointers`."},
         "request_id": {"type": "string"},
     },
 }

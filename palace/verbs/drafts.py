@@ -20,7 +20,7 @@ from palace.storage import Draft, Record, Transaction
 from palace.verbs.guards import is_stale, precondition_failed, refuse_stale
 from palace.verbs.normalised import stored_differently
 from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
-from palace.verbs.queries import as_number, cursor_at, number_before, whole_number
+from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record, version_headers
 from palace.verbs.rebasing import Live, delta_of, drafted, effect, rebased
 from palace.verbs.writing import Outcome, Wanted, carry_out, encoded, store_change
@@ -192,7 +192,7 @@ def _live_only(resource: Resource, before: Document, after: Document) -> list[Pr
 
 
 async def _new_draft(tx: Transaction, record: Record, now: str) -> Draft:
-    newest = await tx.drafts(record.seq, before=number_before(""), limit=1)
+    newest = await tx.drafts(record.seq, before=AFTER_ALL, limit=1)
     number = newest[0].number + 1 if newest else 1
     return Draft(record.seq, number, "open", record.revision, "", now, now, "", None, None, b"", b"")
 

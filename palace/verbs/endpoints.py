@@ -74,6 +74,7 @@ ROLLBACK: Schema = {
     "properties": {"to": {"type": "integer", "minimum": 1, "example": 1}, "comment": COMMENT},
 }
 COMMENTED: Schema = {"type": "object", "properties": {"comment": COMMENT}}
+DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is `maker_changes`."
 UNKNOWN = "the id is unknown, or not yours"
 
 
@@ -142,6 +143,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
         304: "It says that already.",
         400: f"The result would not be valid, or {UNKNOWN}.",
         404: "There is no such revision.",
+        **({409: DRAFT_IN_THE_WAY} if parameters else {}),
     }
     return (
         Endpoint(
@@ -164,7 +166,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
             f"Take back one change of {noun}",
             "Takes back what one revision changed and nothing else.",
             revert,
-            answers={**back, 409: "Some of what it changed has been changed again since; `details` name it."},
+            answers={**back, 409: "Some of what it changed has been changed again since, or a draft is in the way."},
             body="optional",
             parameters=parameters,
             body_schema=COMMENTED,

@@ -100,7 +100,7 @@ class Editor:
         return outcome
 
     async def attempt(self, patch: Json) -> ClientError | None:
-        """What is wrong with a patch, if anything; it is carried out, and undone. A draft in the way is no fault of it."""
+        """What is wrong with a patch, if anything; it is carried out, and undone. A draft in its way is no fault."""
         try:
             async with self.tx.rehearsal():
                 await self.apply(compiled_patch(patch, self.services.limits), "patch")
