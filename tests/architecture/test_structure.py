@@ -19,6 +19,7 @@ LAYERS: list[list[str]] = [
     ["palace.judging"],
     ["palace.verbs"],
     ["palace.resources"],
+    ["palace.config_files", "palace.client"],
     ["palace.api"],
     ["palace.app"],
     ["palace.cli"],

@@ -1,0 +1,38 @@
+"""Patches of one PAL that the API takes one after the other, as one edit for people."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from palace.client import Preview, Remote, Seen, Terms, Written
+from palace.json_patch import apply_patch, compile_patch
+
+FACE = "/default_face_id"
+Patch = list[dict[str, Any]]
+
+
+def preview_patches(remote: Remote, id: str, seen: Seen, patches: Sequence[Patch], terms: Terms) -> list[Preview]:
+    """What each patch would change of the PAL as it was seen. Raises RemoteError.
+
+    Conferencing needs a face: where the patch before it brings one, the server cannot be asked yet.
+    """
+    previews: list[Preview] = []
+    brings_face = False
+    for patch in patches:
+        if brings_face:
+            previews.append(Preview(True, apply_patch(seen.document, compile_patch(patch)).document, []))
+        else:
+            previews.append(remote.preview_patch(id, patch, replace(terms, if_match=seen.etag)))
+        brings_face = any(operation["path"] == FACE for operation in patch)
+    return previews
+
+
+def send_patches(remote: Remote, id: str, etag: str, patches: Sequence[Patch], terms: Terms) -> Written:
+    """Send each patch, at least one, guarded with the ETag that the one before it left. Raises RemoteError."""
+    results: list[Written] = []
+    for patch in patches:
+        results.append(remote.patch(id, patch, replace(terms, if_match=etag)))
+        etag = results[-1].etag or etag
+    last = next((written for written in reversed(results) if written.changed), results[-1])
+    notes = [note for written in results for note in written.stored_differently]
+    return replace(last, etag=etag, stored_differently=notes)

@@ -1,0 +1,336 @@
+"""A small client of a running server: the only place of the command line that knows paths, headers and statuses.
+
+Every failure is one exception, `RemoteError`, whose text tells people what is wrong and how to put it right.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from palace import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+SECONDS_TO_WAIT = 30
+PAGE = 100
+Document = dict[str, Any]
+OnDraft = Literal["refuse", "rebase", "discard"]
+
+
+class RemoteError(Exception):
+    """The server said no, or nothing; `str()` is for people, `status` and `details` are as the server sent them."""
+
+    def __init__(self, text: str, status: int = 0, details: Iterable[Mapping[str, Any]] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.details = tuple(details)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A PAL as it was read, and what guards a write that starts from it."""
+
+    document: Document
+    etag: str
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a write is to be carried out. `if_match` is an ETag; an empty text stands for not sent."""
+
+    comment: str = ""
+    if_match: str = ""
+    on_draft: OnDraft = "refuse"
+    is_merge_patch: bool = False
+    idempotency_key: str = ""
+
+
+PLAIN = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a write. `document` is empty when nothing changed."""
+
+    changed: bool
+    document: Document
+    etag: str
+    revision: int | None
+    stored_differently: list[Document] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a write would do."""
+
+    changed: bool
+    document: Document
+    effects: list[Document]
+
+
+class Remote:
+    """The PALs of one server, with one key. Every method raises RemoteError."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = normal_url(url)
+        if not key:
+            raise RemoteError(
+                "There is no API key: set TAVUS_API_KEY. `palace serve` tells where the first one is, "
+                "`palace keys create` makes another."
+            )
+        if not key.isascii() or not key.isprintable():
+            raise RemoteError("The API key has characters that no key has; was it cut or wrapped?")
+        import httpx  # Only here: it takes longer to import than everything that other commands need.
+
+        headers = {"x-api-key": key, "user-agent": f"palace/{__version__}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS_TO_WAIT)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # --- Reading
+
+    def pals(self, *, owned: Literal["user", "system", "all"] = "user") -> list[Document]:
+        """All PALs, oldest first: the account's own, stock ones, or both."""
+        found: list[Document] = []
+        while True:
+            query = {"limit": PAGE, "page": len(found) // PAGE + 1, "pal_type": owned}
+            page = self._json("GET", "/v2/pals", query=query)
+            found += page["data"]
+            if len(page["data"]) < PAGE:
+                return found
+
+    def document(self, id: str) -> Document:
+        """One PAL as it is now."""
+        return self._json("GET", _pal(id))
+
+    def pal(self, id: str) -> Seen:
+        """One PAL as it is now, to be changed. The server must be one that can guard and preview writes."""
+        answer = self._send("GET", _pal(id))
+        etag = answer.headers.get("etag", "")
+        if not etag:
+            raise RemoteError(
+                f"{self.url} sends no ETag, so nothing can be guarded there: is it a Palace, and a new one?"
+            )
+        return Seen(_body(answer), etag, _revision(answer))
+
+    def check_previews(self) -> None:
+        """Make sure that the server is one that previews instead of doing."""
+        page = self._json("GET", "/v2/pals", query={"limit": 1})
+        if not page["data"]:
+            raise RemoteError(f"{self.url} has no PAL at all, not even a stock one: it is no Palace.")
+        self.pal(page["data"][0]["pal_id"])
+
+    def revision(self, id: str, number: int) -> Document:
+        """One revision, with the PAL as it was then."""
+        return self._json("GET", f"{_pal(id)}/revisions/{number}")
+
+    def revisions(self, id: str, most: int) -> list[Document]:
+        """The latest revisions, newest first."""
+        found: list[Document] = []
+        cursor = ""
+        while len(found) < most:
+            query = {"limit": min(PAGE, most - len(found))} | ({"cursor": cursor} if cursor else {})
+            page = self._json("GET", f"{_pal(id)}/revisions", query=query)
+            found += page["data"]
+            cursor = page.get("next_cursor") or ""
+            if not cursor:
+                break
+        return found
+
+    def diff(self, id: str, earlier: int | None, later: int | None) -> Document:
+        """What changed between two revisions; without numbers, what the newest one changed."""
+        query = {name: number for name, number in (("from", earlier), ("to", later)) if number is not None}
+        return self._json("GET", f"{_pal(id)}/diff", query=query)
+
+    # --- Writing
+
+    def create(self, members: Document, terms: Terms = PLAIN) -> Written:
+        """Make a PAL."""
+        return self._write("POST", "/v2/pals", members, terms)
+
+    def patch(self, id: str, patch: Any, terms: Terms = PLAIN) -> Written:
+        """Change a PAL with a JSON Patch or, by the terms, a merge patch."""
+        return self._write("PATCH", _pal(id), patch, terms)
+
+    def act(self, id: str, action: str, body: Document, terms: Terms = PLAIN) -> Written:
+        """Carry out `rollback`, `revisions/7/revert` or `restore`."""
+        return self._write("POST", f"{_pal(id)}/{action}", body, terms)
+
+    def preview_create(self, members: Document) -> Preview:
+        """What `create` would make."""
+        return self._preview("POST", "/v2/pals", members, PLAIN)
+
+    def preview_patch(self, id: str, patch: Any, terms: Terms = PLAIN) -> Preview:
+        """What `patch` would do. Only for a server that `pal` has been asked of: others might carry it out."""
+        return self._preview("PATCH", _pal(id), patch, terms)
+
+    def preview_act(self, id: str, action: str, body: Document, terms: Terms = PLAIN) -> Preview:
+        """What `act` would do."""
+        return self._preview("POST", f"{_pal(id)}/{action}", body, terms)
+
+    # --- Requests
+
+    def _write(self, method: str, path: str, body: Any, terms: Terms) -> Written:
+        answer = self._send(method, path, body=body, terms=terms)
+        etag = answer.headers.get("etag", "")
+        if answer.status_code == 304:
+            return Written(False, {}, etag, _revision(answer))
+        notes = _from_header(answer.headers.get("x-stored-differently"))
+        return Written(True, _body(answer), etag, _revision(answer), notes)
+
+    def _preview(self, method: str, path: str, body: Any, terms: Terms) -> Preview:
+        answer = self._send(method, path, body=body, terms=terms, query={"dry_run": "true"})
+        seen = {} if answer.status_code == 304 else _body(answer)
+        if seen.get("dry_run") is not True:
+            raise RemoteError(f"{self.url} does not answer to dry_run: it is no Palace, or an older one.")
+        return Preview(seen["changed"], seen["document"], seen.get("effects", []))
+
+    def _json(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Document:
+        return _body(self._send(method, path, query=query))
+
+    def _send(
+        self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None, terms: Terms = PLAIN
+    ) -> "httpx.Response":
+        import httpx
+
+        parameters = {**(query or {}), **ON_DRAFT[terms.on_draft]}
+        content = None if body is None else orjson.dumps(body)
+        try:
+            answer = self._http.request(method, path, params=parameters, content=content, headers=_headers(body, terms))
+        except httpx.ConnectError as error:
+            raise RemoteError(
+                f"Nothing answers at {self.url}. Is the server running (`palace serve`), "
+                "and is TAVUS_PUBLIC_API_BASE_URL its URL?"
+            ) from error
+        except httpx.TimeoutException as error:
+            raise RemoteError(f"{self.url} did not answer within {SECONDS_TO_WAIT} seconds.") from error
+        except httpx.HTTPError as error:
+            raise RemoteError(f"The connection to {self.url} failed: {error}.") from error
+        if answer.status_code == 304 or answer.is_success:
+            return answer
+        raise _refusal(self.url, answer)
+
+
+ON_DRAFT: Mapping[OnDraft, Mapping[str, str]] = {
+    "refuse": {},
+    "rebase": {"on_draft": "rebase"},
+    "discard": {"force": "true"},
+}
+
+
+def normal_url(url: str) -> str:
+    """The URL without a slash or `/v2` at its end. Raises RemoteError for what is no URL of a server."""
+    text = url.strip().rstrip("/").removesuffix("/v2")
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise RemoteError(f"TAVUS_PUBLIC_API_BASE_URL must be like http://127.0.0.1:8790; it is {url!r}.")
+    return text
+
+
+def _pal(id: str) -> str:
+    return f"/v2/pals/{quote(id, safe='')}"
+
+
+def _headers(body: Any, terms: Terms) -> dict[str, str]:
+    media = "application/merge-patch+json" if terms.is_merge_patch else "application/json"
+    sent = {
+        "content-type": media if body is not None else "",
+        "if-match": terms.if_match,
+        "x-comment": quote(terms.comment, safe=" "),
+        "idempotency-key": terms.idempotency_key,
+    }
+    return {name: value for name, value in sent.items() if value}
+
+
+def _revision(answer: "httpx.Response") -> int | None:
+    number = answer.headers.get("x-revision", "")
+    return int(number) if number.isdecimal() else None
+
+
+def _body(answer: "httpx.Response") -> Document:
+    try:
+        body = orjson.loads(answer.content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise RemoteError(f"{answer.url.host} does not answer like a Palace ({answer.status_code}, no JSON object).")
+    return body
+
+
+def _from_header(text: str | None) -> list[Document]:
+    notes = orjson.loads(text) if text else []
+    return notes if isinstance(notes, list) else []
+
+
+# --- What is wrong, for people ----------------------------------------------------------------------------------------
+
+
+def _refusal(url: str, answer: "httpx.Response") -> RemoteError:
+    status = answer.status_code
+    try:
+        body = _body(answer)
+    except RemoteError as error:
+        hint = f" It leads to {answer.headers['location']}." if "location" in answer.headers else ""
+        return RemoteError(f"{error}{hint}", status)
+    details = [detail for detail in body.get("details", []) if isinstance(detail, dict)]
+    return RemoteError(_explained(url, status, body, details), status, details)
+
+
+def _explained(url: str, status: int, body: Document, details: list[Document]) -> str:
+    message = str(body.get("message") or body.get("error") or f"The server answered {status}.")
+    codes = {detail.get("code") for detail in details}
+    if status == 401:
+        return f"{url} does not know this API key: set TAVUS_API_KEY to one of its keys."
+    if status == 412:
+        return "\n".join(["It was changed since you read it:", *_changed_since(details)])
+    if body.get("conflict") == "maker_changes":
+        return _maker_changes(body)
+    if "invalid_id" in codes:
+        return f"{message}: there is no such PAL, or it is not yours. `palace pal list` shows those there are."
+    if "stock_object" in codes:
+        return "This is a stock PAL: it can be read, but not changed."
+    headline = "The result would not be a valid PAL:" if message.startswith("Bad Request. {") else message
+    lines = [headline, *(line for detail in details if (line := _detail_line(detail, headline)))]
+    if body.get("corrected_patch"):
+        lines += ["This patch would be accepted:", *_patch_lines(body["corrected_patch"])]
+    return "\n".join(lines)
+
+
+def _changed_since(details: list[Document]) -> list[str]:
+    lines = []
+    for detail in details:
+        by = f" (revision {detail['revision']})" if detail.get("revision") else ""
+        lines.append(f"  {detail.get('pointer') or detail.get('problem') or 'the PAL'}{by}")
+    return lines
+
+
+def _maker_changes(body: Document) -> str:
+    draft = body.get("draft") or {}
+    pointers = ", ".join(draft.get("pointers") or []) or "some members"
+    who = f" by {draft['changed_by']}" if draft.get("changed_by") else ""
+    return (
+        f"This PAL has a draft in PAL Maker that changes {pointers}{who}.\n"
+        "--rebase carries the draft over when it touches other members; --force discards it."
+    )
+
+
+def _detail_line(detail: Document, headline: str) -> str:
+    problem = str(detail.get("problem", ""))
+    nearest = detail.get("nearest") or []
+    guess = f" Did you mean {' or '.join(nearest[:3])}?" if nearest else ""
+    if problem.rstrip(".") in headline and not guess:
+        return ""
+    place = detail.get("pointer") or (f"operation {detail['operation']}" if "operation" in detail else "")
+    return f"  {place}: {problem}{guess}" if place else f"  {problem}{guess}"
+
+
+def _patch_lines(patch: list[Any]) -> list[str]:
+    texts = [orjson.dumps(operation).decode() for operation in patch]
+    return ["  [" + ",\n   ".join(texts) + "]"]
