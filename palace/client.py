@@ -66,10 +66,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a write would do."""
+    """What a write would do. `touched` are the pointers of the members that would become other ones."""
 
     changed: bool
     document: Document
+    touched: list[str]
     effects: list[Document]
 
 
@@ -127,9 +128,10 @@ class Remote:
             raise RemoteError(f"{self.url} has no PAL at all, not even a stock one: it is no Palace.")
         self.pal(page["data"][0]["pal_id"])
 
-    def revision(self, id: str, number: int) -> Document:
-        """One revision, with the PAL as it was then."""
-        return self._json("GET", f"{_pal(id)}/revisions/{number}")
+    def pal_at(self, id: str, number: int) -> Seen:
+        """One PAL as it was at a revision."""
+        found = self._json("GET", f"{_pal(id)}/revisions/{number}")
+        return Seen(found["document"], found["etag"], number)
 
     def revisions(self, id: str, most: int) -> list[Document]:
         """The latest revisions, newest first."""
@@ -190,7 +192,7 @@ class Remote:
         seen = {} if answer.status_code == 304 else _body(answer)
         if seen.get("dry_run") is not True:
             raise RemoteError(f"{self.url} does not answer to dry_run: it is no Palace, or an older one.")
-        return Preview(seen["changed"], seen["document"], seen.get("effects", []))
+        return Preview(seen["changed"], seen["document"], seen["touched"], seen.get("effects", []))
 
     def _json(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Document:
         return _body(self._send(method, path, query=query))
@@ -235,6 +237,8 @@ def normal_url(url: str) -> str:
 
 
 def _pal(id: str) -> str:
+    if not id or "/" in id or not id.strip("."):
+        raise RemoteError(f"{id!r} is no id of a PAL. `palace pal list` shows those there are.")
     return f"/v2/pals/{quote(id, safe='')}"
 
 
@@ -296,7 +300,8 @@ def _explained(url: str, status: int, body: Document, details: list[Document]) -
         return f"{message}: there is no such PAL, or it is not yours. `palace pal list` shows those there are."
     if "stock_object" in codes:
         return "This is a stock PAL: it can be read, but not changed."
-    headline = "The result would not be a valid PAL:" if message.startswith("Bad Request. {") else message
+    message = message.removeprefix("Bad Request. ")
+    headline = "The result would not be a valid PAL:" if message.startswith("{") else message
     lines = [headline, *(line for detail in details if (line := _detail_line(detail, headline)))]
     if body.get("corrected_patch"):
         lines += ["This patch would be accepted:", *_patch_lines(body["corrected_patch"])]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from palace.cli.remote import (
@@ -24,6 +23,7 @@ from palace.cli.remote import (
     connected,
     console,
     fail,
+    is_confirmed,
     name_of,
     on_draft,
     tell_written,
@@ -105,7 +105,7 @@ def _round(edit: _Edit, path: Path) -> bool:
         previews = preview_patches(edit.remote, edit.id, edit.seen, patches, edit.terms)
     except (InvalidYaml, UnicodeDecodeError, RemoteError) as error:
         typer.echo(f"palace: {error}", err=True)
-        if edit.is_sure or not _wants_to_edit_again():
+        if edit.is_sure or not is_confirmed("Edit again?", default=True):
             raise fail("Nothing was sent.") from error
         return False
     if not any(preview.changed for preview in previews):
@@ -142,20 +142,12 @@ def _open(editor: list[str], path: Path) -> None:
         raise fail(f"The editor {editor[0]!r} ended with {done.returncode}. Nothing was sent.")
 
 
-def _wants_to_edit_again() -> bool:
-    try:
-        return typer.confirm("Edit again?", default=True, err=True)
-    except click.Abort:
-        typer.echo("", err=True)
-        return False
-
-
 def _choice(question: str) -> str:
     """`y`, `n` or `e`; no answer is no."""
     try:
-        answer: str = typer.prompt(f"{question} (y)es, (n)o, (e)dit again", default="n", show_default=False)
-    except click.Abort:
-        print()
+        answer: str = typer.prompt(f"{question} (y)es, (n)o, (e)dit again", default="n", show_default=False, err=True)
+    except typer.Abort:
+        typer.echo("", err=True)
         return "n"
     first = answer.strip().lower()[:1]
     return first if first in {"y", "e"} else "n"

@@ -19,14 +19,19 @@ from palace.cli.remote import (
     connected,
     console,
     fail,
+    is_confirmed,
     name_of,
     print_json,
     tell_written,
 )
 from palace.cli.shown import show_changes, show_preview
 from palace.client import Remote, Terms
-from palace.config_files import Change, write_yaml
+from palace.config_files import write_yaml
+from palace.json_patch import parse_pointer
+from palace.masks import MASK
+from palace.revisions.changes import ABSENT, Change
 
+SECRET_CHANGED = "secret_changed"
 Number = Annotated[int, typer.Argument(metavar="N", help="A number of `palace pal log`.", show_default=False)]
 
 pal = typer.Typer(
@@ -69,11 +74,12 @@ def get(
     if as_yaml and as_json:
         raise fail("Give --yaml or --json, not both.")
     with connected(url, key) as remote:
-        document = remote.revision(id, revision)["document"] if revision else remote.document(id)
+        seen = remote.pal_at(id, revision) if revision else remote.pal(id)
     if as_json:
-        print_json(document)
+        print_json(seen.document)
     else:
-        typer.echo(write_yaml(document), nl=False)
+        print(f"# Revision {seen.revision}, ETag {seen.etag}")
+        typer.echo(write_yaml(seen.document), nl=False)
 
 
 pal.command("edit")(edit)
@@ -95,13 +101,10 @@ def diff(
     if as_json:
         print_json(found)
         return
-    changes = [
-        Change(item["kind"], item["pointer"], item.get("before"), item.get("after")) for item in found["changes"]
-    ]
     shown = console()
     shown.print(f"{id}: revision {found['from']} → {found['to']}", style="bold")
-    show_changes(shown, changes)
-    if not changes:
+    show_changes(shown, [_change(item) for item in found["changes"]])
+    if not found["changes"]:
         print("Nothing changed.")
 
 
@@ -175,9 +178,15 @@ def _undo(remote: Remote, id: str, action: str, body: dict[str, Any], comment: s
         show_preview(console(), seen.document, preview)
     if dry_run:
         return
-    if not yes and not typer.confirm(f"Change {name_of(seen.document)}?"):
+    if not yes and not is_confirmed(f"Change {name_of(seen.document)}?"):
         raise fail("Nothing was changed.")
     tell_written(remote.act(id, action, body, terms), "Changed")
+
+
+def _change(item: dict[str, Any]) -> Change:
+    """One of the changes that the server lists; a secret that became another one has a mask on both sides."""
+    none = MASK if item["kind"] == SECRET_CHANGED else ABSENT
+    return Change(parse_pointer(item["pointer"]), item.get("before", none), item.get("after", none))
 
 
 def _action(revision: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +62,8 @@ def patch(
     key: Key = "",
 ) -> None:
     """Change a PAL with a JSON Patch: all of it or nothing."""
+    if if_match and if_match[0] not in '"*':
+        if_match = f'"{if_match}"'  # As people copy it, without the quotes that belong to it.
     terms = Terms(comment, if_match, on_draft(force, rebase), merge)
     body = _sent(file, merge) if file else []
     if merge and (set or remove):
@@ -74,7 +77,7 @@ def patch(
         if dry_run and seen is not None:
             preview = remote.preview_patch(id, body, terms)
             if as_json:
-                print_json({"changed": preview.changed, "document": preview.document, "effects": preview.effects})
+                print_json(asdict(preview))
             elif preview.changed:
                 show_preview(console(), seen.document, preview)
             else:

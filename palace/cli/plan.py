@@ -25,7 +25,7 @@ from palace.cli.remote import (
 )
 from palace.client import Terms
 from palace.clock import Clock, timestamp
-from palace.config_files import MissingVariables, Plan, dump_plan
+from palace.config_files import Plan, dump_plan
 
 CHANGES_PENDING = 2
 
@@ -57,7 +57,7 @@ def plan(
             entries = [finding.entry for finding in findings if finding.entry is not None]
             made = Plan(remote.url, timestamp(Clock().now()), digests(files), entries, terms.on_draft)
         write_plan(target, made)
-    except (UnusableFile, MissingVariables) as error:
+    except UnusableFile as error:
         raise fail(str(error)) from error
     if as_json:
         print_json(orjson.loads(dump_plan(made)))

@@ -6,16 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from palace.cli.folder import PalFile
+from palace.cli.folder import PalFile, UnusableFile
 from palace.cli.remote import name_of
 from palace.cli.sending import preview_patches
 from palace.cli.shown import patch_lines, server_changes, show_changes
 from palace.client import Remote, RemoteError, Terms
 from palace.config_files import (
-    Change,
-    MissingVariables,
     PlanEntry,
-    changes_between,
     escaped,
     member_patches,
     missing_variables,
@@ -23,7 +20,7 @@ from palace.config_files import (
     with_declared,
 )
 from palace.json_patch import apply_patch, compile_patch
-from palace.masks import MASK
+from palace.revisions.changes import Change, changes, overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +33,12 @@ class Finding:
 
 
 def check_variables(files: list[PalFile], environment: Mapping[str, str]) -> None:
-    """Raises MissingVariables, with all that any file refers to and nobody has set."""
-    missing = missing_variables([file.members for file in files], environment)
+    """Raises UnusableFile, naming all that any file refers to and nobody has set."""
+    missing = [
+        f"{name} ({file.name})" for file in files for name in missing_variables(file.members, environment)
+    ]
     if missing:
-        raise MissingVariables(missing)
+        raise UnusableFile(f"Not set in the environment, but referred to: {', '.join(missing)}.")
 
 
 def find(remote: Remote, file: PalFile, terms: Terms, environment: Mapping[str, str]) -> Finding:
@@ -57,7 +56,7 @@ def _find_new(remote: Remote, file: PalFile, environment: Mapping[str, str]) -> 
     preview = remote.preview_create(resolved(file.members, environment))
     name = str(file.members.get("pal_name") or "a new PAL")
     entry = PlanEntry(file.name, None, name, create=file.members)
-    return Finding(entry, list(changes_between({}, file.members)), preview.effects)
+    return Finding(entry, changes({}, file.members), preview.effects)
 
 
 def _find_change(remote: Remote, file: PalFile, id: str, terms: Terms, environment: Mapping[str, str]) -> Finding:
@@ -79,14 +78,9 @@ def _find_change(remote: Remote, file: PalFile, id: str, terms: Terms, environme
 
 def _shown_changes(current: Any, patch: list[dict[str, Any]], by_server: list[Change]) -> list[Change]:
     """The file's own changes, with references instead of secrets, and those that the server adds to them."""
-    own = list(changes_between(current, apply_patch(current, compile_patch(patch)).document))
-    real = [change for change in own if change.before == MASK or any(_overlap(change, other) for other in by_server)]
-    return real + [other for other in by_server if not any(_overlap(other, change) for change in own)]
-
-
-def _overlap(one: Change, other: Change) -> bool:
-    a, b = one.pointer + "/", other.pointer + "/"
-    return a.startswith(b) or b.startswith(a)
+    own = changes(current, apply_patch(current, compile_patch(patch)).document)
+    real = [change for change in own if any(overlap(change.tokens, other.tokens) for other in by_server)]
+    return real + [other for other in by_server if not any(overlap(other.tokens, change.tokens) for change in own)]
 
 
 def show_finding(console: Console, file: PalFile, finding: Finding) -> None:

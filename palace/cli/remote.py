@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from palace.client import OnDraft, Remote, RemoteError, Written
+from palace.config_files import write_yaml
 
 DEFAULT_URL = "http://127.0.0.1:8790"
 UNLIMITED = 10_000
@@ -52,6 +53,15 @@ def connected(url: str, key: str) -> Iterator[Remote]:
         raise fail(str(error)) from error
 
 
+def is_confirmed(question: str, *, default: bool = False) -> bool:
+    """Whether a person says yes; no answer at all is no. The question goes to standard error."""
+    try:
+        return typer.confirm(question, default=default, err=True)
+    except typer.Abort:
+        typer.echo("", err=True)
+        return False
+
+
 def on_draft(force: bool, rebase: bool) -> OnDraft:
     """What happens to a draft of PAL Maker, as the two flags say. Raises typer.Exit for both of them."""
     if force and rebase:
@@ -85,4 +95,6 @@ def tell_written(written: Written, done: str) -> None:
     number = f": revision {written.revision}" if written.revision is not None else ""
     print(f"{done} {name_of(written.document)}{number}.")
     for note in written.stored_differently:
-        print(f"Note: {note.get('pointer')} was stored differently ({note.get('how')}).")
+        if "pointer" in note:
+            stored = f"was stored as {write_yaml(note['stored']).strip()}" if "stored" in note else "was left out"
+            print(f"Note: {note['pointer']} {stored} ({note.get('how')}).")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from palace.client import Preview, Remote, Seen, Terms, Written
+from palace.client import Preview, Remote, RemoteError, Seen, Terms, Written
 from palace.json_patch import apply_patch, compile_patch
 
 FACE = "/default_face_id"
@@ -20,7 +20,9 @@ def preview_patches(remote: Remote, id: str, seen: Seen, patches: Sequence[Patch
     brings_face = False
     for patch in patches:
         if brings_face:
-            previews.append(Preview(True, apply_patch(seen.document, compile_patch(patch)).document, []))
+            document = apply_patch(seen.document, compile_patch(patch)).document
+            touched = [operation["path"] for operation in patch]
+            previews.append(Preview(True, document, touched, []))
         else:
             previews.append(remote.preview_patch(id, patch, replace(terms, if_match=seen.etag)))
         brings_face = any(operation["path"] == FACE for operation in patch)
@@ -31,8 +33,18 @@ def send_patches(remote: Remote, id: str, etag: str, patches: Sequence[Patch], t
     """Send each patch, at least one, guarded with the ETag that the one before it left. Raises RemoteError."""
     results: list[Written] = []
     for patch in patches:
-        results.append(remote.patch(id, patch, replace(terms, if_match=etag)))
+        try:
+            results.append(remote.patch(id, patch, replace(terms, if_match=etag)))
+        except RemoteError as error:
+            raise _half_done(error, results) from error
         etag = results[-1].etag or etag
     last = next((written for written in reversed(results) if written.changed), results[-1])
     notes = [note for written in results for note in written.stored_differently]
     return replace(last, etag=etag, stored_differently=notes)
+
+
+def _half_done(error: RemoteError, results: list[Written]) -> RemoteError:
+    if not any(written.changed for written in results):
+        return error
+    text = f"{error}\nThe rest of it was changed before: the API takes conferencing apart from all other members."
+    return RemoteError(text, error.status, error.details)

@@ -8,8 +8,12 @@ import orjson
 from rich.console import Console
 
 from palace.client import Preview
-from palace.config_files import Change, changes_between, write_yaml
+from palace.config_files import write_yaml
+from palace.json_patch import parse_pointer
 from palace.masks import MASK
+from palace.resource import Document
+from palace.revisions.changes import ABSENT, Change, changes
+from palace.revisions.history import STAMPED
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
 STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
@@ -19,23 +23,25 @@ LINES_AROUND = 1
 def show_changes(console: Console, changes: Iterable[Change], indent: str = "") -> None:
     """Each member's pointer, and its lines that go and come."""
     for change in changes:
-        console.print(f"{indent}{MARKS[change.kind]} {change.pointer or 'the whole PAL'}", style=STYLES[change.kind])
+        console.print(f"{indent}{MARKS[change.kind]} {change.pointer}", style=STYLES[change.kind])
         for mark, line in changed_lines(change):
             style = {"-": "red", "+": "green"}.get(mark, "dim")
             console.print(f"{indent}    {mark} {line}".rstrip(), style=style)
 
 
-def show_preview(console: Console, document: dict[str, Any], preview: Preview) -> None:
+def show_preview(console: Console, document: Document, preview: Preview) -> None:
     """What a write would change of a PAL as it is now, and what else would happen."""
     show_changes(console, server_changes(document, preview))
     for effect in preview.effects:
         console.print(f"also: {effect.get('what')} ({effect.get('kind')} {effect.get('id')})", style="yellow")
 
 
-def server_changes(document: dict[str, Any], preview: Preview) -> list[Change]:
-    """The members that a write would change, the time of it left out."""
-    ignored = {"updated_at": None}
-    return list(changes_between(document | ignored, preview.document | ignored))
+def server_changes(document: Document, preview: Preview) -> list[Change]:
+    """The members that a write would change; a secret that becomes another one has a mask on both sides."""
+    found = changes(document, preview.document, ignored=(STAMPED,))
+    shown = {change.pointer for change in found}
+    secrets = [pointer for pointer in preview.touched if pointer not in shown]
+    return found + [Change(parse_pointer(pointer), MASK, MASK) for pointer in secrets]
 
 
 def patch_lines(patch: list[dict[str, Any]]) -> list[str]:
@@ -46,20 +52,23 @@ def patch_lines(patch: list[dict[str, Any]]) -> list[str]:
 
 def changed_lines(change: Change) -> Iterator[tuple[str, str]]:
     """`-` lines, `+` lines and the lines between them; a new value in the place of a secret is not shown."""
-    before = [] if change.kind == "added" else _lines(change.before)
-    after = [] if change.kind == "removed" else _lines(_guarded(change))
+    before = [] if change.before is ABSENT else _lines(change.before)
+    after = [] if change.after is ABSENT else _lines(_guarded(change))
     if len(before) < 2 or len(after) < 2:
         yield from (("-", line) for line in before)
         yield from (("+", line) for line in after)
         return
     unified = difflib.unified_diff(before, after, lineterm="", n=LINES_AROUND)
     for line in list(unified)[2:]:
-        yield (" ", "…") if line.startswith("@@") else (line[0], line[1:])
+        if not line.startswith("@@"):
+            yield line[0], line[1:]
+        elif not line.startswith("@@ -1"):
+            yield " ", "…"
 
 
 def _guarded(change: Change) -> Any:
-    is_new_secret = change.before == MASK and isinstance(change.after, str) and "${env:" not in change.after
-    return "(another secret)" if is_new_secret and change.after else change.after
+    is_secret = change.before == MASK and isinstance(change.after, str) and "${env:" not in change.after
+    return "(another secret)" if is_secret else change.after
 
 
 def _lines(value: Any) -> list[str]:

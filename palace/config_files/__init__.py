@@ -1,9 +1,7 @@
 """PALs as YAML files in git: what a file declares, what it would change, and the plan that says so. Pure: no I/O."""
 
 from palace.config_files.members import (
-    Change,
     Members,
-    changes_between,
     declared_members,
     file_name,
     member_patches,
@@ -16,14 +14,12 @@ from palace.config_files.references import MissingVariables, escaped, missing_va
 from palace.config_files.text import InvalidYaml, read_yaml, with_id, write_yaml
 
 __all__ = [
-    "Change",
     "InvalidYaml",
     "Members",
     "MissingVariables",
     "Plan",
     "PlanEntry",
     "StalePlan",
-    "changes_between",
     "check_plan",
     "declared_members",
     "digest",

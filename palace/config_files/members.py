@@ -2,14 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from palace.config_files.references import has_reference, missing_variables, resolved
-from palace.json_patch import diff, equal, format_pointer
+from palace.json_patch import equal
 from palace.masks import MASK
 from palace.resources.pals import CONFERENCING, PAL
+from palace.revisions.changes import ABSENT, as_patch, changes
 from palace.vocabulary import canonical_document
 
 Members = dict[str, Any]
@@ -139,57 +139,11 @@ def member_patches(before: Members, after: Members) -> list[Patch]:
     The API takes changes of `layers.conferencing` only apart from all others (contract 2.7). They come last, because
     they need a face, unless they take the layer away. No operation replaces a whole PAL or all of its layers.
     """
-    others: Patch = []
-    conferencing: Patch = []
-    for place, old, new in _places(before, after):
-        target = conferencing if place == CONFERENCING else others
-        pointer = format_pointer(place)
-        if new is _ABSENT:
-            target.append({"op": "remove", "path": pointer})
-        elif old is _ABSENT:
-            target.append({"op": "add", "path": pointer, "value": new})
-        else:
-            target.extend({**step, "path": pointer + step["path"]} for step in diff(old, new))
-    removes = any(step["op"] == "remove" and step["path"] == format_pointer(CONFERENCING) for step in conferencing)
-    return [patch for patch in ([conferencing, others] if removes else [others, conferencing]) if patch]
-
-
-_ABSENT = object()
-
-
-def _places(
-    before: Members, after: Members, parents: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    for name in [*before, *(name for name in after if name not in before)]:
-        old, new = before.get(name, _ABSENT), after.get(name, _ABSENT)
-        if not parents and name == "layers" and isinstance(old, dict) and isinstance(new, dict):
-            yield from _places(old, new, ("layers",))
-        else:
-            yield (*parents, name), old, new
-
-
-# --- What changes, for people -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One member that differs."""
-
-    kind: Literal["added", "removed", "changed"]
-    pointer: str
-    before: Any
-    after: Any
-
-
-def changes_between(before: Any, after: Any, place: Sequence[str] = ()) -> Iterator[Change]:
-    """Every member that differs between two documents, as deep as both have objects there."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in [*before, *(name for name in after if name not in before)]:
-            old, new = before.get(name, _ABSENT), after.get(name, _ABSENT)
-            yield from changes_between(old, new, (*place, name))
-    elif before is _ABSENT:
-        yield Change("added", format_pointer(place), None, after)
-    elif after is _ABSENT:
-        yield Change("removed", format_pointer(place), before, None)
-    elif not equal(before, after):
-        yield Change("changed", format_pointer(place), before, after)
+    found = changes(
+        {**before, "layers": before.get("layers") or {}}, {**after, "layers": after.get("layers") or {}}
+    )
+    conferencing = [change for change in found if change.tokens[:2] == CONFERENCING]
+    others = [change for change in found if change.tokens[:2] != CONFERENCING]
+    is_taken_away = any(change.tokens == CONFERENCING and change.after is ABSENT for change in conferencing)
+    parts = [conferencing, others] if is_taken_away else [others, conferencing]
+    return [as_patch(part) for part in parts if part]

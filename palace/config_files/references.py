@@ -13,8 +13,7 @@ class MissingVariables(Exception):
     """References that lead nowhere; `str()` names every one of them, and `names` are those that are not set."""
 
     def __init__(self, names: list[str]) -> None:
-        what = "This environment variable is" if len(names) == 1 else "These environment variables are"
-        super().__init__(f"{what} not set, and a file refers to it: {', '.join(names)}.")
+        super().__init__(f"Not set in the environment, but referred to: {', '.join(names)}.")
         self.names = names
 
 
