@@ -88,7 +88,7 @@ def open_services(settings: Settings) -> Services:
         ids=ids,
         vault=vault,
         limits=limits,
-        max_document_bytes=settings.max_document_bytes,
+        settings=settings,
     )
 
 

@@ -17,9 +17,20 @@ class Account:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The key under which the first answer to a request is kept, and what tells whether another one is the same."""
+
+    key: str
+    fingerprint: bytes
+
+
 @dataclass(slots=True)
 class Call:
-    """One request, translated: names in it are those used inside, except in `body_as_sent`."""
+    """One request, translated: names in it are those used inside, except in `body_as_sent`.
+
+    `if_match` and `if_none_match` are the texts of these headers, `comment` says why the client makes a change.
+    """
 
     account: Account
     words: Words
@@ -29,12 +40,23 @@ class Call:
     body_as_sent: Any = None
     is_merge_patch: bool = False
     wants_representation: bool = False
+    is_lenient: bool = False
+    if_match: str | None = None
+    if_none_match: str | None = None
+    comment: str | None = None
+    request_id: str = ""
+    idempotency: Idempotency | None = None
 
 
 @dataclass(slots=True)
 class Reply:
-    """One answer: `document` is JSON text in the vocabulary used inside, or empty for an answer without a body."""
+    """One answer: `document` is JSON text, or empty for an answer without a body.
+
+    Its names are those used inside, and are translated on the way out, unless `is_spelled`: then they are those of the
+    route already.
+    """
 
     status: int = 200
     document: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_spelled: bool = False

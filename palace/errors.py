@@ -125,6 +125,65 @@ class PatchDoesNotFit(ClientError):
         self.status = status
 
 
+class NoSuchRevision(ClientError):
+    """404: the history of an object has no revision with this number."""
+
+    status = 404
+    code = "no_such_revision"
+
+    def __init__(self, number: int) -> None:
+        super().__init__("Revision not found", [Detail(self.code, f"There is no revision {number} of this object.")])
+
+
+class PreconditionFailed(ClientError):
+    """412: the object is not what `If-Match` names (RFC 9110, section 13.1.1). `details` tell what changed since."""
+
+    status = 412
+    code = "precondition_failed"
+
+    def __init__(self, details: Sequence[Detail], headers: Mapping[str, str]) -> None:
+        text = "The object has changed since you read it. Nothing was changed; read it again."
+        super().__init__(text, details, headers)
+
+
+class PreconditionRequired(ClientError):
+    """428: this server takes a change only with `If-Match` (RFC 6585, section 3)."""
+
+    status = 428
+    code = "precondition_required"
+
+    def __init__(self) -> None:
+        super().__init__("This server changes an object only with the header If-Match: send the ETag that you read.")
+
+
+class MovedSince(ClientError):
+    """409: a change cannot be taken back, because what it wrote has been written again since."""
+
+    status = 409
+    code = "moved_since"
+
+
+class KeyReused(ClientError):
+    """422: an idempotency key that stands for another request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request. Use a new key for every new request.")
+
+
+class KeyInUse(ClientError):
+    """409: the first request with this idempotency key is still being carried out."""
+
+    status = 409
+    code = "idempotency_key_in_use"
+
+    def __init__(self) -> None:
+        text = "The first request with this Idempotency-Key is still being carried out. Ask again in a moment."
+        super().__init__(text, headers={"retry-after": "1"})
+
+
 class NoSuchRoute(ClientError):
     """404: no operation has this path."""
 

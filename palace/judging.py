@@ -88,7 +88,7 @@ async def check_references(
         id = value_at(after, reference.pointer)
         if not id or id == value_at(before, reference.pointer):
             continue
-        if await tx.read_body(reference.kind, id, account) is None:
+        if await tx.read(reference.kind, id, account) is None:
             problems.append(Problem(reference.pointer, "unknown_reference", reference.problem, form="bare"))
     if problems:
         raise refuse(problems, operations)

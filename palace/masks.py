@@ -1,44 +1,53 @@
-"""Secrets in documents: shown as a mask, kept sealed beside the document, never shown again (contract 1.8)."""
+"""Secrets in documents: shown as a mask, kept sealed in a table of their own, never shown again (contract 1.8)."""
 
-from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
 
 import orjson
 
+from palace.ids import Ids
 from palace.json_patch import format_pointer
 from palace.resource import Document, Problem, Resource, Secret, value_at
+from palace.storage import Transaction
 from palace.vault import Vault, VaultError
 
 MASK = "*" * 8
-Sealed = dict[str, str]
+SECRET_HEX_DIGITS = 20
+
+Refs = dict[str, str]
+"""For each pointer that shows a mask, the id of the secret it stands for."""
 
 
-def load_sealed(stored: bytes | None) -> Sealed:
-    """Pointers and sealed secrets (base64) from the store's column."""
+def load_refs(stored: bytes | None) -> Refs:
+    """The secrets of a document or a revision from the store's column."""
     return orjson.loads(stored) if stored else {}
 
 
-def dump_sealed(sealed: Sealed) -> bytes | None:
+def dump_refs(refs: Refs) -> bytes | None:
     """The column of the store, None when there is no secret."""
-    return orjson.dumps(sealed, option=orjson.OPT_SORT_KEYS) if sealed else None
+    return orjson.dumps(refs, option=orjson.OPT_SORT_KEYS) if refs else None
 
 
+Fresh = Mapping[str, tuple[str, bytes]]
+"""New secrets by their ids: the place that each is sealed for, and the sealed text."""
+
+
+@dataclass(slots=True)
 class Settled:
-    """A document in which every secret is a mask, the secrets that belong to it, and what is wrong with them."""
+    """A document in which every secret is a mask, the secrets behind the masks, and what is wrong with them."""
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.sealed: Sealed = {}
-        self.problems: list[Problem] = []
+    document: Document
+    kept: Refs = field(default_factory=dict)
+    fresh: dict[str, str] = field(default_factory=dict)
+    """secrets that came with the document, still readable, by their pointers"""
+    problems: list[Problem] = field(default_factory=list)
 
 
-def settle_secrets(
-    resource: Resource, id: str, document: Document, vault: Vault, *, before: Document, sealed: Sealed
-) -> Settled:
-    """Seal each secret that `document` brings, keep each stored one that it shows as a mask in its own place.
+def settle_secrets(resource: Resource, document: Document, *, before: Document, refs: Refs) -> Settled:
+    """Take each secret out of `document`, and keep each stored one that it shows as a mask in its own place.
 
-    `before` and `sealed` are the stored document and its secrets (both empty for a new one). Inputs are not changed.
+    `before` and `refs` are the stored document and its secrets (both empty for a new one). Inputs are not changed.
     """
     settled = Settled(document)
     for secret in resource.secrets:
@@ -47,40 +56,71 @@ def settle_secrets(
             continue
         place = format_pointer(secret.pointer)
         if not value.strip("*"):
-            problem = _problem_with_mask(secret, value, place, document, before, sealed)
+            problem = _problem_with_mask(secret, value, place, document, before, refs)
             if problem is not None:
                 settled.problems.append(problem)
                 continue
-            settled.sealed[place] = sealed[place]
+            settled.kept[place] = refs[place]
         else:
-            settled.sealed[place] = _seal(vault, value, f"{resource.kind}/{id}{place}", sealed.get(place))
+            settled.fresh[place] = value
             settled.document = _with_value(settled.document, secret.pointer, MASK)
     return settled
 
 
-def _seal(vault: Vault, secret: str, place: str, known: str | None) -> str:
-    """The known ciphertext when it holds the same secret, so that writing a secret again changes nothing."""
-    if known is not None:
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals what came with a document of one object, inside the transaction that stores it."""
+
+    vault: Vault
+    ids: Ids
+    kind: str
+    id: str
+
+    async def seal(self, settled: Settled, tx: Transaction, known: Refs) -> tuple[Refs, Fresh]:
+        """The secrets of the document, and those of them that are new.
+
+        A secret that was stored at its place already keeps its id, so that writing it again changes nothing.
+        """
+        refs = dict(settled.kept)
+        new: dict[str, tuple[str, bytes]] = {}
+        for pointer, secret in settled.fresh.items():
+            place = f"{self.kind}/{self.id}{pointer}"
+            if pointer in known and await self._is_known(secret, known[pointer], place, tx):
+                refs[pointer] = known[pointer]
+                continue
+            refs[pointer] = self.ids.new("", SECRET_HEX_DIGITS)
+            new[refs[pointer]] = place, self.vault.seal(secret, place)
+        return refs, new
+
+    async def _is_known(self, secret: str, ref: str, place: str, tx: Transaction) -> bool:
+        sealed = await tx.get_secret(ref)
         with suppress(VaultError):
-            if vault.open(b64decode(known), place) == secret:
-                return known
-    return b64encode(vault.seal(secret, place)).decode("ascii")
+            return sealed is not None and self.vault.open(sealed, place) == secret
+        return False
 
 
 def _problem_with_mask(
-    secret: Secret, value: str, place: str, document: Document, before: Document, sealed: Sealed
+    secret: Secret, value: str, place: str, document: Document, before: Document, refs: Refs
 ) -> Problem | None:
-    if value != MASK or place not in sealed:
+    if value != MASK or place not in refs:
         return Problem(secret.pointer, "mask", "Asterisks stand for a stored secret, and there is none here: send it.")
-    for sibling in secret.bound_to:
-        bound = (*secret.pointer[:-1], sibling)
-        if value_at(document, bound) != value_at(before, bound):
-            text = f"Must be sent again because {sibling} changes: a stored secret goes to no other address."
-            return Problem(secret.pointer, "mask", text)
+    sibling = readdressed(secret, document, before)
+    if sibling:
+        text = f"Must be sent again because {sibling} changes: a stored secret goes to no other address."
+        return Problem(secret.pointer, "mask", text)
     return None
 
 
-def _with_value(document: Document, pointer: tuple[str, ...], value: Any) -> Document:
+def readdressed(secret: Secret, document: Document, before: Document) -> str | None:
+    """The sibling that the secret is bound to and that differs between the two documents."""
+    for sibling in secret.bound_to:
+        bound = (*secret.pointer[:-1], sibling)
+        if value_at(document, bound) != value_at(before, bound):
+            return sibling
+    return None
+
+
+def _with_value(document: Document, pointer: tuple[str, ...], value: str) -> Document:
     """A copy of the document with another value at an existing place."""
     token, *rest = pointer
     return {**document, token: _with_value(document[token], tuple(rest), value) if rest else value}

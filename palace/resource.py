@@ -11,6 +11,7 @@ from palace.call import Call, Reply
 from palace.clock import Clock
 from palace.ids import Ids
 from palace.json_patch import Limits
+from palace.settings import Settings
 from palace.storage import SqliteStore
 from palace.vault import Vault
 from palace.vocabulary import NO_ALIASES, Aliases
@@ -28,7 +29,9 @@ class Services:
     ids: Ids
     vault: Vault
     limits: Limits
-    max_document_bytes: int
+    settings: Settings
+    running: set[tuple[int, str]] = field(default_factory=set)
+    """idempotency keys (account, key) whose first request is being carried out"""
 
 
 Handler = Callable[["Resource", Call, Services], Awaitable[Reply]]
@@ -85,7 +88,8 @@ class Endpoint:
 
     `path` is relative to the collection, with `{id}` for the object's id. `answers` maps a status to its meaning; what
     the 200 holds is a document, a page of them, or what `answer_schema` says. `required` are members of the body that
-    only the newer family of routes demands.
+    only the newer family of routes demands. An `object` is a body of the operation's own, described by `body_schema`;
+    an `optional` one may be left out. `number` in the path is that of a revision.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -95,7 +99,8 @@ class Endpoint:
     description: str
     handler: Handler
     answers: Mapping[int, str]
-    body: Literal["none", "document", "patch"] = "none"
+    body: Literal["none", "document", "patch", "object", "optional"] = "none"
+    body_schema: Mapping[str, Any] | None = None
     required: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     answers_with: Literal["document", "page"] = "document"

@@ -32,6 +32,10 @@ class Settings:
     durability: Literal["full", "normal"] = _setting(
         "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
     )
+    history: bool = _setting(True, "Whether every change is remembered, to be seen, compared and undone.")
+    restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")
+    require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
+    idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "How much is logged to standard error.")
     log_format: Literal["text", "json"] = _setting("text", "One line for people, or one JSON object, for each event.")
@@ -87,7 +91,7 @@ def _converted(value: Any, kind: Any, name: str) -> Any:
 def _checked(settings: Settings) -> Settings:
     for knob in fields(Settings):
         value = getattr(settings, knob.name)
-        least = 0 if knob.name in {"port", "shutdown_seconds"} else 1
+        least = 0 if knob.name in {"port", "shutdown_seconds", "restore_days"} else 1
         if knob.type is int and value < least:
             raise InvalidSetting(f"{knob.name} must be at least {least}; it is {value}.")
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):

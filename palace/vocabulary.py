@@ -146,3 +146,26 @@ class Words:
         if not self.is_legacy:
             return pointer
         return "/".join(["", *legacy_tokens(pointer.split("/")[1:], self.known)]) if pointer else pointer
+
+    def patch(self, operations: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """A JSON Patch in the words of this route: its pointers, and the names of members in its values."""
+        if not self.is_legacy:
+            return [dict(operation) for operation in operations]
+        return [self._operation(operation) for operation in operations]
+
+    def _operation(self, operation: Mapping[str, Json]) -> dict[str, Json]:
+        spelled = {**operation, "path": self.pointer(operation["path"])}
+        if "from" in operation:
+            spelled["from"] = self.pointer(operation["from"])
+        if "value" in operation:
+            spelled["value"] = self.value(operation["value"], operation["path"].split("/")[1:])
+        return spelled
+
+    def value(self, value: Json, tokens: Iterable[str]) -> Json:
+        """The value at a place, with the names of its members in the words of this route."""
+        if not self.is_legacy:
+            return value
+        known = self.known
+        for token in tokens:
+            known = known.below.get(token, NO_ALIASES)
+        return legacy_document(value, known)

@@ -16,9 +16,28 @@ class Disconnected(Exception):
     """The client went away before it had sent its whole request: nobody is left to answer."""
 
 
-async def read_body(scope: Scope, receive: Receive, largest: int) -> bytes:
+class Headers:
+    """The headers of a request by their lower-case names; of several with one name the first counts."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._values: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    def get(self, name: bytes) -> str | None:
+        """The text of a header, or None."""
+        value = self._values.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether a body follows whose length is not announced."""
+        return b"transfer-encoding" in self._values
+
+
+async def read_body(headers: Headers, receive: Receive, largest: int) -> bytes:
     """The whole body. Raises BodyTooLarge before more than `largest` bytes are kept, and Disconnected."""
-    announced = header(scope, b"content-length")
+    announced = headers.get(b"content-length")
     if announced is not None and int(announced) > largest:  # The HTTP parser admits digits only.
         raise _too_large(int(announced), largest)
     chunks: list[bytes] = []
@@ -42,15 +61,15 @@ def _too_large(size: int, largest: int) -> BodyTooLarge:
     return BodyTooLarge(problem, [Detail("body_too_large", problem, facts=facts)], {"connection": "close"})
 
 
-def media_type(scope: Scope, known: tuple[str, ...]) -> str:
+def media_type(headers: Headers, known: tuple[str, ...]) -> str:
     """The media type of the body; a missing one counts as JSON. Raises UnsupportedMediaType."""
-    sent = (header(scope, b"content-type") or known[0]).split(";")[0].strip().lower()
+    sent = (headers.get(b"content-type") or known[0]).split(";")[0].strip().lower()
     if sent in known:
         return sent
     problem = f"{sent[:80]!r} is not read here: send the body with the header content-type: {known[0]}."
     facts = {"allowed": list(known)}
-    headers = {"accept-patch": ", ".join(known)} if known is PATCH_TYPES else {"accept-post": ", ".join(known)}
-    raise UnsupportedMediaType(problem, [Detail("unsupported_media_type", problem, facts=facts)], headers)
+    told = {"accept-patch" if known is PATCH_TYPES else "accept-post": ", ".join(known)}
+    raise UnsupportedMediaType(problem, [Detail("unsupported_media_type", problem, facts=facts)], told)
 
 
 def parse_document(body: bytes, limits: Limits) -> Any:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -14,15 +15,17 @@ from palace.api.bodies import (
     DOCUMENT_TYPES,
     MERGE_PATCH,
     PATCH_TYPES,
-    header,
+    Headers,
     media_type,
     parse_document,
     parse_patch,
     read_body,
 )
+from palace.api.idempotency import answered_once
 from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail, MethodNotAllowed
 from palace.resource import Endpoint, Resource, Services
+from palace.verbs.queries import checked_comment
 from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
 
 JSON = (b"content-type", b"application/json")
@@ -49,30 +52,53 @@ class ResourcePath:
         endpoint = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if endpoint is None:
             raise not_allowed(scope["method"], self._methods)
-        account = await authenticate(header(scope, b"x-api-key"), self._services.store.reading)
-        call = Call(account, self._words, scope["path_params"])
+        headers = Headers(scope)
+        account = await authenticate(headers.get(b"x-api-key"), self._services.store.reading)
+        call = Call(account, self._words, scope["path_params"], request_id=scope["palace.request_id"])
         if scope["query_string"]:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             call.query = self._canonical(query)
-        if endpoint.body != "none":
-            await self._read(call, endpoint, scope, receive)
-        reply = await endpoint.handler(self._resource, call, self._services)
+        call.if_none_match = headers.get(b"if-none-match")
+        if endpoint.method == "GET":
+            reply = await endpoint.handler(self._resource, call, self._services)
+        else:
+            body = await self._read(call, endpoint, headers, receive)
+            self._take_headers(call, headers)
+            handler = partial(endpoint.handler, self._resource, call, self._services)
+            reply = await answered_once(call, scope, headers, body, handler, self._services)
         await send_reply(reply, self._words, send)
 
-    async def _read(self, call: Call, endpoint: Endpoint, scope: Scope, receive: Receive) -> None:
-        media = media_type(scope, PATCH_TYPES if endpoint.body == "patch" else DOCUMENT_TYPES)
-        body = await read_body(scope, receive, self._largest_body)
-        if endpoint.body == "patch" and media != MERGE_PATCH:
+    async def _read(self, call: Call, endpoint: Endpoint, headers: Headers, receive: Receive) -> bytes:
+        if endpoint.body == "none":
+            return b""
+        is_patch = endpoint.body == "patch"
+        if endpoint.body == "optional" and headers.get(b"content-length") in (None, "0") and not headers.is_chunked:
+            return b""
+        media = media_type(headers, PATCH_TYPES if is_patch else DOCUMENT_TYPES)
+        body = await read_body(headers, receive, self._largest_body)
+        call.is_merge_patch = media == MERGE_PATCH
+        if is_patch and not call.is_merge_patch:
             call.body_as_sent = parse_patch(body, self._patch_limits)
         else:
             call.body_as_sent = parse_document(body, self._services.limits)
-        call.is_merge_patch = media == MERGE_PATCH
         call.body = call.body_as_sent
         if self._may_hold_aliases(body):
-            is_patch = endpoint.body == "patch" and not call.is_merge_patch
-            translate = canonical_patch if is_patch else canonical_document
+            translate = canonical_patch if is_patch and not call.is_merge_patch else canonical_document
             call.body = self._canonical(call.body_as_sent, translate)
-        call.wants_representation = "return=representation" in (header(scope, b"prefer") or "")
+        return body
+
+    def _take_headers(self, call: Call, headers: Headers) -> None:
+        """What a client may say about a change, apart from the change."""
+        call.if_match = headers.get(b"if-match")
+        prefer = headers.get(b"prefer")
+        if prefer is not None:
+            wishes = {wish.strip().lower() for wish in prefer.replace(";", ",").split(",")}
+            call.wants_representation = "return=representation" in wishes
+            call.is_lenient = "handling=lenient" in wishes
+        comment = headers.get(b"x-comment")
+        comment = unquote(comment) if comment is not None else call.query.get("comment")
+        if comment is not None:
+            call.comment = checked_comment(comment)
 
     def _canonical(self, sent: Any, translate: Callable[[Any, Aliases], Any] = canonical_document) -> Any:
         """What was sent, in the vocabulary used inside. Raises BadRequest for two spellings that differ."""
@@ -86,15 +112,16 @@ async def send_reply(reply: Reply, words: Words, send: Send) -> None:
     """The reply in the words of its route. 204 and 304 have neither a body nor a content-length (RFC 9110)."""
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers.items()]
     if reply.status not in (204, 304):
-        headers += [JSON, (b"content-length", str(len(body := _spelled(reply.document, words))).encode("ascii"))]
+        headers += [JSON, (b"content-length", str(len(body := _spelled(reply, words))).encode("ascii"))]
     else:
         body = b""
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _spelled(document: bytes, words: Words) -> bytes:
-    if not words.is_legacy:
+def _spelled(reply: Reply, words: Words) -> bytes:
+    document = reply.document
+    if not words.is_legacy or reply.is_spelled:
         return document
     shown = orjson.loads(document)
     if isinstance(shown.get("data"), list):  # A page of documents.

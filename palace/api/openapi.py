@@ -65,6 +65,53 @@ ERROR_SCHEMA: Schema = {
         "request_id": {"type": "string"},
     },
 }
+ETAG_HEADER: Schema = {"etag": {"schema": {"type": "string"}, "description": "What the object says, as a short tag."}}
+WRITE_PARAMETERS: list[Schema] = [
+    {
+        "name": "dry_run",
+        "in": "query",
+        "schema": {"type": "boolean", "default": False},
+        "allowEmptyValue": True,
+        "description": "`true`: check everything and answer with what would happen; nothing is stored.",
+    },
+    {
+        "name": "comment",
+        "in": "query",
+        "schema": {"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
+        "allowEmptyValue": True,
+        "description": "Why; shown in the history. Also as the header `x-comment`, percent-encoded.",
+    },
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "description": "Carry this request out once, however often it is sent: later answers repeat the first one.",
+    },
+]
+IF_MATCH: Schema = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": {"type": "string", "pattern": '^(\\*|"[!#-+\\--~]+")$'},
+    "description": "The ETag that you read: 412 when the object has changed since.",
+}
+PREFER: Schema = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string", "enum": ["return=representation", "handling=lenient"]},
+    "description": "`return=representation`: 200 with the object instead of 304.",
+}
+IF_NONE_MATCH: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": {"type": "string", "pattern": '^(\\*|"[!#-+\\--~]+")$'},
+    "description": "The ETag of what you have: 304 when it is still true.",
+}
+GUARD_ANSWERS = {
+    409: "The first request with this `Idempotency-Key` is still being carried out.",
+    412: "The object is not what `If-Match` names; `details` tell what changed since.",
+    422: "This `Idempotency-Key` was used for another request.",
+    428: "This server changes an object only with `If-Match`.",
+}
 COMMON_ANSWERS = {401: "`Invalid access token`: the header x-api-key is missing or unknown."}
 BODY_ANSWERS = {413: "The body is too large.", 415: "A media type that is not read here."}
 
@@ -173,7 +220,8 @@ def _operation(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
     if is_legacy:
         operation["deprecated"] = True
     if endpoint.body != "none":
-        operation["requestBody"] = {"required": True, "content": _request(resource, endpoint, is_legacy)}
+        is_required = endpoint.body != "optional"
+        operation["requestBody"] = {"required": is_required, "content": _request(resource, endpoint, is_legacy)}
     return operation
 
 
@@ -183,12 +231,27 @@ def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list
         kind = resource.legacy.kind if is_legacy else resource.kind
         schema = {"type": "string", "minLength": 1, "example": EXAMPLE_IDS[resource.kind]}
         parameters.append({"name": f"{kind}_id", "in": "path", "required": True, "schema": schema})
+    if "{number}" in endpoint.path:
+        schema = {"type": "integer", "minimum": 1, "example": 1}
+        parameters.append({"name": "number", "in": "path", "required": True, "schema": schema})
     for parameter in endpoint.parameters:
         name = resource.aliases.legacy.get(parameter.name, parameter.name) if is_legacy else parameter.name
         described = {"description": parameter.sentence, "schema": {"type": "string", **parameter.schema}}
         presence = {"required": True} if parameter.required else {"required": False, "allowEmptyValue": True}
         parameters.append({"name": name, "in": "query", **presence, **described})
-    return parameters
+    return parameters + _headers(endpoint)
+
+
+def _headers(endpoint: Endpoint) -> list[Schema]:
+    """What every operation of its kind takes besides."""
+    if endpoint.method == "GET":
+        return [IF_NONE_MATCH] if _is_of_one_document(endpoint) else []
+    guards = [IF_MATCH] if "{id}" in endpoint.path else []
+    return WRITE_PARAMETERS + guards + ([PREFER] if endpoint.body == "patch" else [])
+
+
+def _is_of_one_document(endpoint: Endpoint) -> bool:
+    return endpoint.path == "/{id}"
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
@@ -200,6 +263,8 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
         example = legacy_document(resource.example, resource.aliases) if is_legacy else resource.example
         return {"application/json": {"schema": fields, "example": example}}
     examples = {title: {"value": value} for title, value in endpoint.examples.items()}
+    if endpoint.body_schema is not None:
+        return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
     merge = {"schema": {"type": "object"}, "example": {"greeting": "Good evening."}}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}
@@ -207,11 +272,16 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
 
 def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     answers = {**endpoint.answers, **COMMON_ANSWERS, **(BODY_ANSWERS if endpoint.body != "none" else {})}
+    if endpoint.method != "GET":
+        answers = {200: "With `dry_run`: what would happen.", **GUARD_ANSWERS, **answers}
+    elif _is_of_one_document(endpoint):
+        answers[304] = "You have it already (`If-None-Match`)."
     responses: Schema = {}
     for status, meaning in sorted(answers.items()):
         response: Schema = {"description": meaning}
         if status == 200:
             response["content"] = {"application/json": _answer(resource, endpoint, is_legacy)}
+            response["headers"] = dict(ETAG_HEADER)
         elif status == 304:
             response["headers"] = {"x-message": {"schema": {"type": "string"}, "description": "Why there is no body."}}
         elif status >= 400:

@@ -15,7 +15,18 @@ from palace.vocabulary import Words
 
 VERSION_PREFIX = "/v2"
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-CORS_EXPOSED = ("x-request-id", "x-message", "retry-after", "accept-patch")
+CORS_EXPOSED = (
+    "accept-patch",
+    "etag",
+    "idempotency-replayed",
+    "preference-applied",
+    "retry-after",
+    "x-mended",
+    "x-message",
+    "x-request-id",
+    "x-revision",
+    "x-stored-differently",
+)
 CORS_SECONDS = 600
 NO_CORS = "none"
 

@@ -31,11 +31,11 @@ class Face(Model):
 
 async def read(resource: Resource, call: Call, services: Services) -> Reply:
     """The face; `?verbose=true` adds `face_type`: `system` for a stock face, `user` for your own."""
+    if not verbs.flag(call.query, "verbose"):
+        return await verbs.read(resource, call, services)
     record = await services.store.reading.get(resource.kind, call.ids["id"], call.account.id)
     if record is None:
         raise InvalidId(resource.id_member)
-    if verbs.one_of(call.query, "verbose", ("true", "false"), "false") == "false":
-        return Reply(200, record.body)
     face_type = "system" if record.owner == STOCK_OWNER else "user"
     return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}))
 

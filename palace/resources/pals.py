@@ -37,6 +37,7 @@ from palace.resources.layers import (
     Tts,
 )
 from palace.validation import Model
+from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
 
 MOST_ATTACHED = 50
@@ -169,12 +170,17 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
     if not call.words.is_legacy and not sent.get("default_face_id"):
         text = "default_face_id is required when creating a pal."
         found.append(Problem(("default_face_id",), "missing", text))
-    pal = await verbs.create(resource, call, services, found=found)
-    receipt = {name: pal[name] for name in ("pal_id", "pal_name", "pal_description", "tool_ids", "created_at")}
+    return await verbs.create(resource, call, services, found=found, answer=receipt)
+
+
+def receipt(outcome: Outcome) -> Reply:
+    """What Create PAL answers with: a few members, and the address for meetings where there is one."""
+    pal = outcome.document
+    said = {name: pal[name] for name in ("pal_id", "pal_name", "pal_description", "tool_ids", "created_at")}
     username = pal["layers"].get("conferencing", {}).get("username")
     if username:
-        receipt["conferencing_email"] = f"{username}@{CONFERENCING_DOMAIN}"
-    return Reply(200, orjson.dumps(receipt))
+        said["conferencing_email"] = f"{username}@{CONFERENCING_DOMAIN}"
+    return Reply(200, orjson.dumps(said), outcome.headers)
 
 
 async def patch(resource: Resource, call: Call, services: Services) -> Reply:
@@ -370,5 +376,6 @@ PAL = Resource(
             verbs.delete,
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
+        *verbs.history_endpoints("a PAL"),
     ),
 )

@@ -8,7 +8,7 @@ from palace.resource import Document, Resource, Services
 from palace.resources.faces import FACE
 from palace.resources.pals import PAL
 from palace.storage import IdTaken
-from palace.verbs import create_with_id
+from palace.verbs import plant
 
 DEFAULT_FACE = "r4067604db72"
 
@@ -51,13 +51,13 @@ SAMPLE_PAL: Document = {
 async def plant_stock(services: Services) -> None:
     """Make sure that all stock objects exist."""
     for resource, id, document in STOCK:
-        if await services.store.reading.read_body(resource.kind, id, STOCK_OWNER) is None:
-            await create_with_id(resource, id, STOCK_OWNER, document, services)
+        if await services.store.reading.read(resource.kind, id, STOCK_OWNER) is None:
+            await plant(resource, id, STOCK_OWNER, document, services)
 
 
 async def plant_sample(account: int, services: Services) -> None:
     """Give the sample PAL to an account that was just made; nothing happens when somebody has it."""
     try:
-        await create_with_id(PAL, SAMPLE_PAL_ID, account, SAMPLE_PAL, services)
+        await plant(PAL, SAMPLE_PAL_ID, account, SAMPLE_PAL, services)
     except IdTaken:
         return

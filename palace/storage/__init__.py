@@ -1,15 +1,30 @@
 """Keeping documents: what a store keeps, what it promises and the one on SQLite."""
 
-from palace.storage.base import IdTaken, KeyRow, NameTaken, Page, Record, Stale, StorageFailure
-from palace.storage.sqlite import Owned, SqliteStore, Transaction
+from palace.storage.base import (
+    Answer,
+    IdTaken,
+    KeyRow,
+    NameTaken,
+    Page,
+    Record,
+    Revision,
+    Shown,
+    Stale,
+    StorageFailure,
+)
+from palace.storage.sqlite import SqliteStore
+from palace.storage.transaction import Owned, Transaction
 
 __all__ = [
+    "Answer",
     "IdTaken",
     "KeyRow",
     "NameTaken",
     "Owned",
     "Page",
     "Record",
+    "Revision",
+    "Shown",
     "SqliteStore",
     "Stale",
     "StorageFailure",

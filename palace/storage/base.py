@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One stored document. `body` is its JSON as clients read it; `secrets` holds, sealed, what it shows as a mask."""
+    """One stored document. `body` is its JSON as clients read it; `secrets` names, as JSON, what it shows as a mask."""
 
     kind: str
     id: str
@@ -15,6 +15,57 @@ class Record:
     updated_at: str
     body: bytes
     secrets: bytes | None = None
+    etag: str = ""
+    base: int = 0
+    """number of the newest revision that was kept whole; 0 when the next one must be"""
+    seq: int = 0
+    """the store's own number, in the order of creation"""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change of a document, as it is remembered.
+
+    `content` is JSON: the whole document when `base` is its own `number`, else the JSON Patch that leads here from the
+    revision before. `touched`, `about` and `secrets` are JSON too.
+    """
+
+    document: int
+    number: int
+    base: int
+    created_at: str
+    action: str
+    etag: str
+    key_id: str
+    request_id: str
+    comment: str | None
+    touched: bytes
+    about: bytes | None
+    secrets: bytes | None
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a GET needs of a document."""
+
+    body: bytes
+    etag: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first answer to a request with an idempotency key. `fingerprint` tells whether a later request is the same.
+
+    `headers` is a JSON object. `body` is in the words of its route when `is_spelled`, else in those used inside.
+    """
+
+    fingerprint: bytes
+    status: int
+    headers: bytes
+    body: bytes
+    is_spelled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,13 @@
 """The schema, built by numbered SQL files that are applied once each, in order."""
 
+from base64 import b64decode
+from collections.abc import Callable
 from importlib.resources import files
+from typing import Any
 
 import apsw
+
+from palace.etags import content_etag
 
 
 class NewerSchema(Exception):
@@ -19,8 +24,12 @@ def migrations() -> list[tuple[int, str]]:
 def migrate(connection: apsw.Connection) -> int:
     """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
 
-    SQLite's own `user_version` remembers the newest migration that was applied.
+    SQLite's own `user_version` remembers the newest migration that was applied. Migrations may call `content_etag` and
+    `from_base64`, which SQL does not have.
     """
+    functions: dict[str, Callable[..., Any]] = {"content_etag": content_etag, "from_base64": b64decode}
+    for name, function in functions.items():
+        connection.create_scalar_function(name, function, deterministic=True)
     known = migrations()
     newest = known[-1][0]
     connection.execute("BEGIN IMMEDIATE")

@@ -9,144 +9,21 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import apsw
 
-from palace.call import STOCK_OWNER
-from palace.storage.base import IdTaken, KeyRow, NameTaken, Page, Record, Stale, StorageFailure
+from palace.storage.base import StorageFailure
 from palace.storage.migrate import migrate
-from palace.storage.queries import load_queries
+from palace.storage.transaction import Transaction
 
 T = TypeVar("T")
-Owned = Literal["all", "stock", "own"]
-Work = Callable[["Transaction"], Awaitable[T]]
+Work = Callable[[Transaction], Awaitable[T]]
 
-QUERIES = load_queries("sqlite.sql")
 LARGEST_GROUP = 256
 BUSY_MILLISECONDS = 10_000
-NOBODY = -1
-
-
-class Transaction:
-    """The verbs of a store, over one connection. What a verb writes is seen by those that follow, and by nobody else
-    before the commit.
-    """
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    async def get(self, kind: str, id: str, account: int) -> Record | None:
-        """The document, if `account` may read it: its own, or a stock object."""
-        row = self._row("get_document", kind=kind, id=id, account=account)
-        return Record(*row) if row else None
-
-    async def read_body(self, kind: str, id: str, account: int) -> bytes | None:
-        """The JSON alone of what `get` would find."""
-        row = self._row("read_body", kind=kind, id=id, account=account)
-        return row[0] if row else None
-
-    async def page(
-        self,
-        kind: str,
-        account: int,
-        *,
-        owned: Literal["all", "stock", "own"],
-        newest_first: bool,
-        limit: int,
-        offset: int,
-    ) -> Page:
-        """`limit` documents from the `offset`-th on, in the order of creation, and how many there are in all."""
-        owners = {
-            "stock": NOBODY if owned == "own" else STOCK_OWNER,
-            "account": NOBODY if owned == "stock" else account,
-        }
-        name = "page_newest_first" if newest_first else "page_oldest_first"
-        rows = self._execute(name, kind=kind, **owners, limit=limit, offset=offset)
-        total = self._row("count_documents", kind=kind, **owners)
-        return Page([row[0] for row in rows], total[0] if total else 0)
-
-    async def insert(self, record: Record) -> None:
-        """Store a new document. Raises IdTaken."""
-        try:
-            self._execute("insert_document", **asdict(record))
-        except apsw.ConstraintError as error:
-            raise IdTaken(f"{record.kind} {record.id} exists already.") from error
-
-    async def replace(self, record: Record, *, body: bytes, secrets: bytes | None, updated_at: str) -> None:
-        """Store the next revision of `record`. Raises Stale when it is not the newest one any more."""
-        place = {"kind": record.kind, "id": record.id, "revision": record.revision}
-        self._execute("replace_document", **place, body=body, secrets=secrets, updated_at=updated_at)
-        if self._connection.changes() != 1:
-            raise Stale(f"{record.kind} {record.id} is not at revision {record.revision} any more.")
-
-    async def delete(self, record: Record) -> None:
-        """Delete the document and give back the names it holds. Raises Stale like `replace`."""
-        self._execute("delete_document", kind=record.kind, id=record.id, revision=record.revision)
-        if self._connection.changes() != 1:
-            raise Stale(f"{record.kind} {record.id} is not at revision {record.revision} any more.")
-        self._execute("release_all_names", kind=record.kind, id=record.id)
-
-    async def claim(self, scope: str, name: str, kind: str, id: str) -> None:
-        """Take a name that only one object may hold. Raises NameTaken."""
-        try:
-            self._execute("claim_name", scope=scope, name=name, kind=kind, id=id)
-        except apsw.ConstraintError as error:
-            raise NameTaken(scope, name) from error
-
-    async def release(self, scope: str, name: str, kind: str, id: str) -> None:
-        """Give a name back; nothing happens when this object does not hold it."""
-        self._execute("release_name", scope=scope, name=name, kind=kind, id=id)
-
-    async def is_claimed(self, scope: str, name: str) -> bool:
-        """Whether some object of any account holds the name."""
-        return self._row("is_claimed", scope=scope, name=name) is not None
-
-    async def find_key(self, digest: bytes) -> tuple[str, bytes, int, str | None] | None:
-        """Public id, SHA-256, account and date of revocation of the key with this SHA-256."""
-        row: tuple[str, bytes, int, str | None] | None = self._row("find_key", digest=digest)
-        return row
-
-    async def list_keys(self) -> list[KeyRow]:
-        """All keys, oldest first."""
-        return [KeyRow(*row) for row in self._execute("list_keys")]
-
-    async def insert_key(
-        self, *, key_id: str, digest: bytes, account: int, label: str, hint: str, created_at: str
-    ) -> None:
-        """Store a new key's SHA-256. Raises IdTaken when the key or its id exists."""
-        columns = {"key_id": key_id, "digest": digest, "account": account, "label": label, "hint": hint}
-        try:
-            self._execute("insert_key", **columns, created_at=created_at)
-        except apsw.ConstraintError as error:
-            raise IdTaken("This key exists already.") from error
-
-    async def revoke_key(self, key_id: str, revoked_at: str) -> bool:
-        """End a key from now on; False when there is no such key or it was ended before."""
-        self._execute("revoke_key", key_id=key_id, revoked_at=revoked_at)
-        return self._connection.changes() == 1
-
-    async def find_account(self, name: str) -> int | None:
-        """The number of the account with this name."""
-        row = self._row("find_account", name=name)
-        return row[0] if row else None
-
-    async def insert_account(self, name: str, created_at: str) -> int:
-        """Store a new account and return its number, from 1 on. Raises IdTaken when the name exists."""
-        try:
-            row = self._row("insert_account", name=name, created_at=created_at)
-        except apsw.ConstraintError as error:
-            raise IdTaken(f"The account {name!r} exists already.") from error
-        assert row is not None
-        return int(row[0])
-
-    def _execute(self, query: str, **values: Any) -> apsw.Cursor:
-        return self._connection.execute(QUERIES[query], values)
-
-    def _row(self, query: str, **values: Any) -> Any:
-        return self._connection.execute(QUERIES[query], values).fetchone()
 
 
 @dataclass(slots=True)

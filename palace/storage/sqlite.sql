@@ -1,47 +1,65 @@
 -- name: get_document
 -- One document that the account may read: its own, or a stock object (owner 0).
-SELECT kind, id, owner, revision, created_at, updated_at, body, secrets
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq
+FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
+
+-- name: get_document_with_deleted
+-- The same, also when the account has deleted it and it can still be restored; and when it was deleted.
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq, deleted_at
 FROM documents
 WHERE kind = :kind AND id = :id AND owner IN (0, :account);
 
--- name: read_body
--- Only the JSON of one document that the account may read: the whole work of a GET.
-SELECT body FROM documents WHERE kind = :kind AND id = :id AND owner IN (0, :account);
+-- name: read_document
+-- Only what is shown of one document that the account may read: the whole work of a GET.
+SELECT body, etag, revision FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
 
 -- name: insert_document
 -- A new document; the UNIQUE constraint refuses an id that exists.
-INSERT INTO documents (kind, id, owner, revision, created_at, updated_at, body, secrets)
-VALUES (:kind, :id, :owner, :revision, :created_at, :updated_at, :body, :secrets);
+INSERT INTO documents (kind, id, owner, revision, base, etag, created_at, updated_at, secrets, body)
+VALUES (:kind, :id, :owner, :revision, :base, :etag, :created_at, :updated_at, :secrets, :body)
+RETURNING seq;
 
 -- name: replace_document
 -- The next revision, guarded by the one it started from: changes no row when another write came first.
 UPDATE documents
-SET revision = revision + 1, updated_at = :updated_at, body = :body, secrets = :secrets
-WHERE kind = :kind AND id = :id AND revision = :revision;
+SET revision = revision + 1, updated_at = :updated_at, body = :body, secrets = :secrets, etag = :etag, base = :base,
+    deleted_at = NULL
+WHERE seq = :seq AND revision = :revision;
+
+-- name: mark_document_deleted
+-- Guarded like replace_document. The row stays until delete_old_documents takes it away.
+UPDATE documents SET revision = revision + 1, base = :base, deleted_at = :deleted_at
+WHERE seq = :seq AND revision = :revision;
 
 -- name: delete_document
--- Guarded like replace_document.
-DELETE FROM documents WHERE kind = :kind AND id = :id AND revision = :revision;
+-- Guarded like replace_document. Revisions and secrets go with it.
+DELETE FROM documents WHERE seq = :seq AND revision = :revision;
+
+-- name: delete_old_documents
+-- Documents that were deleted before a time, and all that is remembered of them.
+DELETE FROM documents WHERE deleted_at < :before;
 
 -- name: page_oldest_first
 -- Stock objects and the account's own, merged in the order of creation; each half walks its index.
 SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
     UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
 ) ORDER BY seq LIMIT :limit OFFSET :offset;
 
 -- name: page_newest_first
 -- The same, backwards.
 SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
     UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
 ) ORDER BY seq DESC LIMIT :limit OFFSET :offset;
 
 -- name: count_documents
 -- How many objects the list has; read from the index alone.
-SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account);
+SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL;
 
 -- name: claim_name
 -- Takes a name; the primary key refuses one that is taken.
@@ -85,3 +103,63 @@ SELECT account FROM accounts WHERE name = :name;
 -- name: insert_account
 -- A new account; its number is the next one.
 INSERT INTO accounts (name, created_at) VALUES (:name, :created_at) RETURNING account;
+
+-- name: insert_revision
+-- One change of a document; the primary key refuses a number that exists.
+INSERT INTO revisions (document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about,
+                       secrets, content)
+VALUES (:document, :number, :base, :created_at, :action, :etag, :key_id, :request_id, :comment, :touched, :about,
+        :secrets, :content);
+
+-- name: page_of_revisions
+-- The newest revisions of a document before a number.
+SELECT document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about, secrets, content
+FROM revisions
+WHERE document = :document AND number < :before
+ORDER BY number DESC LIMIT :limit;
+
+-- name: chain_of_revision
+-- What a revision is made of: the whole document that it builds on, and every patch from there to it.
+SELECT document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about, secrets, content
+FROM revisions
+WHERE document = :document AND number <= :number
+  AND number >= (SELECT base FROM revisions WHERE document = :document AND number = :number)
+ORDER BY number;
+
+-- name: newest_revision_with_etag
+-- The last time that the document said what this tag stands for.
+SELECT number FROM revisions WHERE document = :document AND etag = :etag ORDER BY number DESC LIMIT 1;
+
+-- name: insert_secret
+-- A sealed secret of a document.
+INSERT INTO secrets (secret, document, place, sealed) VALUES (:secret, :document, :place, :sealed);
+
+-- name: get_secret
+-- A sealed secret by its id.
+SELECT sealed FROM secrets WHERE secret = :secret;
+
+-- name: all_secrets
+-- Every sealed secret with its place.
+SELECT secret, place, sealed FROM secrets;
+
+-- name: replace_secret
+-- The same secret, sealed anew.
+UPDATE secrets SET sealed = :sealed WHERE secret = :secret;
+
+-- name: find_answer
+-- The first answer under an idempotency key, if it is young enough.
+SELECT fingerprint, status, headers, body, is_spelled
+FROM answers
+WHERE account = :account AND key = :key AND created_at >= :since;
+
+-- name: insert_answer
+-- The first answer under a key; one that is too old makes way.
+INSERT INTO answers (account, key, created_at, fingerprint, status, headers, body, is_spelled)
+VALUES (:account, :key, :created_at, :fingerprint, :status, :headers, :body, :is_spelled)
+ON CONFLICT (account, key) DO UPDATE
+SET created_at = excluded.created_at, fingerprint = excluded.fingerprint, status = excluded.status,
+    headers = excluded.headers, body = excluded.body, is_spelled = excluded.is_spelled;
+
+-- name: delete_old_answers
+-- Answers that are no longer replayed.
+DELETE FROM answers WHERE created_at < :before;

@@ -12,11 +12,11 @@ LONGEST_FUNCTION = 60
 LAYERS: list[list[str]] = [
     ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault"],
-    ["palace.settings"],
+    ["palace.settings", "palace.etags"],
     ["palace.storage"],
     ["palace.resource"],
     ["palace.validation", "palace.masks", "palace.accounts"],
-    ["palace.judging"],
+    ["palace.judging", "palace.revisions"],
     ["palace.verbs"],
     ["palace.resources"],
     ["palace.config_files", "palace.client"],

@@ -1,0 +1,269 @@
+"""See every change of an object, compare two states, go back, take one change back, bring a deleted object back."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import unified_diff
+from typing import Any
+
+import orjson
+
+from palace.call import STOCK_OWNER, Call, Reply
+from palace.clock import timestamp
+from palace.errors import BadRequest, Detail, InvalidId, MovedSince, ReadOnlyObject
+from palace.etags import quoted
+from palace.json_patch import format_pointer
+from palace.masks import load_refs, readdressed
+from palace.resource import Document, Problem, Resource, Services, value_at
+from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes
+from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
+from palace.storage import Record, Revision, Transaction
+from palace.validation import refuse
+from palace.verbs.guards import refuse_stale
+from palace.verbs.patching import patched
+from palace.verbs.queries import as_number, checked_comment, whole_number
+from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
+from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
+
+REVISIONS_ON_A_PAGE = 20
+AFTER_ALL = 1 << 62
+CONTEXT_LINES = 3
+
+
+# --- Look -------------------------------------------------------------------------------------------------------------
+
+
+async def list_revisions(resource: Resource, call: Call, services: Services) -> Reply:
+    """`{data, next_cursor}`: what was done to the object, newest first, without the documents."""
+    limit = min(max(whole_number(call.query, "limit", REVISIONS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
+    before = _number_in(call.query.get("cursor", ""))
+    tx = services.store.reading
+    record = await remembered_record(resource, tx, call, services)
+    found = await tx.revisions(record.seq, before=before, limit=limit + 1)
+    said = [_summary(one, older, call) for one, older in zip(found, [*found[1:], None], strict=True)][:limit]
+    cursor = _cursor(found[limit - 1].number) if len(found) > limit else None
+    return _spelled({"data": said, "next_cursor": cursor})
+
+
+async def read_revision(resource: Resource, call: Call, services: Services) -> Reply:
+    """One revision, with the document as it was, the patch that led there and the one that leads back."""
+    tx = services.store.reading
+    record = await remembered_record(resource, tx, call, services)
+    state = await state_at(tx, record.seq, as_number(call.ids["number"], "revision"))
+    older = await state_before(tx, state.revision)
+    said = _summary(state.revision, older.revision if older else None, call)
+    if older is not None:
+        delta = _between(older, state)
+        said |= {"patch": call.words.patch(delta.patch), "inverse": call.words.patch(delta.inverse)}
+    return _spelled({**said, "document": call.words.document(state.document)})
+
+
+async def read_diff(resource: Resource, call: Call, services: Services) -> Reply:
+    """What leads from one revision to another, as a JSON Patch, as a list of members, and as lines to read."""
+    tx = services.store.reading
+    record = await remembered_record(resource, tx, call, services)
+    to = whole_number(call.query, "to", record.revision)
+    since = whole_number(call.query, "from", max(to - 1, 1))
+    old, new = await state_at(tx, record.seq, since), await state_at(tx, record.seq, to)
+    delta, words = _between(old, new), call.words
+    lines = unified_diff(
+        _lines(words.document(old.document)),
+        _lines(words.document(new.document)),
+        f"revision {since}",
+        f"revision {to}",
+        old.revision.created_at,
+        new.revision.created_at,
+        n=CONTEXT_LINES,
+        lineterm="",
+    )
+    said = [_change(change, call) for change in delta.found]
+    said += [{"pointer": words.pointer(pointer), "kind": "secret_changed"} for pointer in delta.exchanged]
+    text = "\n".join(lines) if delta.found else ""
+    return _spelled({"from": since, "to": to, "patch": words.patch(delta.patch), "changes": said, "text": text})
+
+
+def _between(old: State, new: State) -> Delta:
+    return delta_between(old.document, new.document, old.refs, new.refs)
+
+
+def _summary(revision: Revision, older: Revision | None, call: Call) -> dict[str, Any]:
+    return {
+        "revision": revision.number,
+        "action": revision.action,
+        "created_at": revision.created_at,
+        "key_id": revision.key_id or None,
+        "request_id": revision.request_id or None,
+        "comment": revision.comment,
+        "etag_before": quoted(older.etag) if older else None,
+        "etag": quoted(revision.etag),
+        "touched": [call.words.pointer(pointer) for pointer in orjson.loads(revision.touched)],
+        "about": orjson.loads(revision.about) if revision.about else {},
+    }
+
+
+def _change(change: Change, call: Call) -> dict[str, Any]:
+    said: dict[str, Any] = {"pointer": call.words.pointer(change.pointer), "kind": change.kind}
+    if change.before is not ABSENT:
+        said["before"] = call.words.value(change.before, change.tokens)
+    if change.after is not ABSENT:
+        said["after"] = call.words.value(change.after, change.tokens)
+    return said
+
+
+def _lines(document: Document) -> list[str]:
+    said = {name: value for name, value in document.items() if name != STAMPED}
+    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode().splitlines()
+
+
+def _spelled(said: Mapping[str, Any]) -> Reply:
+    return Reply(200, orjson.dumps(said), is_spelled=True)
+
+
+def _cursor(number: int) -> str:
+    return urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
+
+
+def _number_in(cursor: str) -> int:
+    if not cursor:
+        return AFTER_ALL
+    try:
+        return int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")[:15])
+    except ValueError as error:
+        problem = "This is not a cursor: leave it out, or send next_cursor of the page before."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem)]) from error
+
+
+async def remembered_record(resource: Resource, tx: Transaction, call: Call, services: Services) -> Record:
+    """The record whose history this account may see, also when it was deleted lately. Raises InvalidId."""
+    found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
+    if found is None or (found[1] is not None and found[1] < _restorable_since(services)):
+        raise InvalidId(resource.id_member)
+    return found[0]
+
+
+def _restorable_since(services: Services) -> str:
+    return timestamp(services.clock.now() - timedelta(days=services.settings.restore_days))
+
+
+# --- Go back ----------------------------------------------------------------------------------------------------------
+
+
+async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
+    """Make the object say again what it said at the revision `to`, in a new revision; secrets come back with it."""
+    to = _wanted_revision(call.body)
+    _take_comment(call)
+
+    async def go_back(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call)
+        await refuse_stale(tx, record, call, services)
+        state = await state_at(tx, record.seq, to)
+        before = orjson.loads(record.body)
+        document = {**state.document, STAMPED: before[STAMPED]}
+        wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about={"to": to})
+        return await store_change(resource, tx, call, record, before, wanted, services)
+
+    return await carry_out(call, services, go_back, lambda outcome: patched(outcome, resource, call))
+
+
+async def revert(resource: Resource, call: Call, services: Services) -> Reply:
+    """Take back what one revision changed and nothing else. Raises MovedSince when some of it was changed again."""
+    number = as_number(call.ids["number"], "revision")
+    _take_comment(call)
+
+    async def take_back(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call)
+        await refuse_stale(tx, record, call, services)
+        state = await state_at(tx, record.seq, number)
+        older = await state_before(tx, state.revision)
+        if older is None:
+            problem = f"Revision {number} is the first one that is remembered: nothing lies before it."
+            raise BadRequest(f"Bad Request. {problem}", [Detail("no_revision_before", problem)])
+        before = orjson.loads(record.body)
+        wanted = _without(resource, record, before, older, state)
+        return await store_change(resource, tx, call, record, before, wanted, services)
+
+    return await carry_out(call, services, take_back, lambda outcome: patched(outcome, resource, call))
+
+
+def _without(resource: Resource, record: Record, before: Document, older: State, state: State) -> Wanted:
+    """The document as it is, with what happened between two states taken back. Raises MovedSince."""
+    delta, refs = _between(older, state), load_refs(record.secrets)
+    back = reversed_changes(delta.found)
+    in_the_way = [change.pointer for change in moved(before, back)]
+    in_the_way += [pointer for pointer in delta.exchanged if refs.get(pointer) != state.refs[pointer]]
+    document = make(before, back) if not in_the_way else None
+    if document is not None:
+        refs = _refs_without(refs, older, state)
+        in_the_way = _readdressed_secrets(resource, document, refs, older, (before, load_refs(record.secrets)))
+    if document is None or in_the_way:
+        number = state.revision.number
+        text = f"Revision {number} cannot be taken back: what it wrote has been changed since. Nothing was changed."
+        raise MovedSince(text, [Detail("moved_since", "Changed since.", pointer) for pointer in in_the_way])
+    about = {"reverted": state.revision.number}
+    return Wanted(document, "revert", origin=document, refs=refs, about=about)
+
+
+def _refs_without(refs: dict[str, str], older: State, state: State) -> dict[str, str]:
+    """The secrets as they are, but for those that became other ones between two states."""
+    back = {pointer: older.refs.get(pointer) for pointer in {**older.refs, **state.refs}}
+    exchanged = {pointer: ref for pointer, ref in back.items() if ref != state.refs.get(pointer)}
+    return {pointer: ref for pointer, ref in {**refs, **exchanged}.items() if ref is not None}
+
+
+def _readdressed_secrets(
+    resource: Resource, document: Document, refs: dict[str, str], *sources: State | tuple[Document, dict[str, str]]
+) -> list[str]:
+    """Pointers of secrets that would be sent to an address that they were never stored for."""
+    states = [source if isinstance(source, tuple) else (source.document, source.refs) for source in sources]
+    wrong = []
+    for secret in resource.secrets:
+        pointer = format_pointer(secret.pointer)
+        if pointer not in refs or value_at(document, secret.pointer) is None:
+            continue
+        known = [said for said, behind in states if behind.get(pointer) == refs[pointer]]
+        if all(readdressed(secret, document, said) for said in known):
+            wrong.append(pointer)
+    return wrong
+
+
+async def restore(resource: Resource, call: Call, services: Services) -> Reply:
+    """Bring a deleted object back as it was, with its history. Raises InvalidId when it is gone for good."""
+    _take_comment(call)
+
+    async def bring_back(tx: Transaction) -> Outcome:
+        record = await remembered_record(resource, tx, call, services)
+        if record.owner == STOCK_OWNER:
+            raise ReadOnlyObject(resource.id_member)
+        if await tx.read(resource.kind, record.id, record.owner) is not None:
+            problem = "It is not deleted, so there is nothing to restore. To go back, use rollback."
+            raise BadRequest(f"Bad Request. {problem}", [Detail("not_deleted", problem)])
+        await refuse_stale(tx, record, call, services)
+        before = orjson.loads(record.body)
+        wanted = Wanted(before, "restore", even_if_same=True)
+        return await store_change(resource, tx, call, record, before, wanted, services)
+
+    return await carry_out(call, services, bring_back, shown)
+
+
+def _wanted_revision(body: Any) -> int:
+    """`to` of the body of a rollback. Raises InvalidDocument."""
+    if not isinstance(body, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    to: int | None = body.get("to")
+    problems = [Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in ("to", "comment")]
+    if "to" not in body:
+        problems.append(Problem(("to",), "missing", "Missing data for required field."))
+    elif type(to) is not int:
+        problems.append(Problem(("to",), "wrong_type", "Not a valid integer."))
+    if problems or to is None:
+        raise refuse(problems)
+    return to
+
+
+def _take_comment(call: Call) -> None:
+    """A comment in the body counts as well as one in the header or the query."""
+    if isinstance(call.body, dict) and "comment" in call.body:
+        comment = call.body["comment"]
+        if not isinstance(comment, str):
+            raise refuse([Problem(("comment",), "wrong_type", "Not a valid string.")])
+        call.comment = checked_comment(comment)

@@ -1,0 +1,47 @@
+"""Query parameters as values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palace.errors import BadRequest, Detail
+
+MOST_DIGITS = 15
+LONGEST_COMMENT = 500
+
+
+def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A query parameter as an integer. Raises BadRequest."""
+    text = query.get(name, "")
+    return as_number(text, name) if text else default
+
+
+def as_number(text: str, name: str) -> int:
+    """The text of a parameter as an integer. Raises BadRequest."""
+    if not text.removeprefix("-").isdecimal() or not text.isascii():
+        raise BadRequest(f"Bad Request. {name} must be a whole number.", [Detail("invalid_query", "Not an integer.")])
+    return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
+
+
+def one_of(query: Mapping[str, str], name: str, allowed: Sequence[str], default: str) -> str:
+    """A query parameter as one of the allowed words. Raises BadRequest."""
+    text = query.get(name) or default
+    if text not in allowed:
+        problem = f"Must be one of: {', '.join(allowed)}."
+        facts: dict[str, Any] = {"parameter": name, "allowed": list(allowed)}
+        detail = Detail("invalid_query", problem, facts=facts)
+        raise BadRequest(f"Bad Request. {{'{name}': ['{problem}']}}", [detail])
+    return text
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A query parameter that is `true` or `false`, and false when it is missing. Raises BadRequest."""
+    return bool(query) and one_of(query, name, ("true", "false"), "false") == "true"
+
+
+def checked_comment(text: str) -> str | None:
+    """What a client says about its change: one line, or nothing. Raises BadRequest."""
+    text = text.strip()
+    if len(text) > LONGEST_COMMENT or not text.isprintable():
+        problem = f"A comment is one line of at most {LONGEST_COMMENT} characters."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_comment", problem)])
+    return text or None

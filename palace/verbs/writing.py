@@ -1,0 +1,287 @@
+"""Create and delete, and the one way in which every write is checked, stored, remembered and answered."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from palace.call import Account, Call, Reply
+from palace.clock import timestamp
+from palace.errors import BadRequest, Detail
+from palace.etags import content_etag
+from palace.json_patch import Operation
+from palace.judging import check_references, judge, move_claims, writable
+from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
+from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, Services
+from palace.revisions.history import Delta, base_of_next, delta_between, revision_of
+from palace.storage import Answer, IdTaken, Record, Transaction
+from palace.validation import refuse
+from palace.verbs.guards import refuse_stale
+from palace.verbs.normalised import stored_differently
+from palace.verbs.queries import flag
+from palace.verbs.reading import own_record, version_headers
+from palace.vocabulary import Words
+
+ID_HEX_DIGITS = 11
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a write made of one object: its state before and after, which are the same when nothing changed.
+
+    `record` is what is stored now, `previous` what was stored before: None for a new object.
+    """
+
+    record: Record
+    before: Document
+    document: Document
+    previous: Record | None = None
+    refs_before: Refs = field(default_factory=dict)
+    refs: Refs = field(default_factory=dict)
+    changed: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    effects: Sequence[Mapping[str, Any]] = ()
+    """what happened to other objects: `kind`, `id`, `what`"""
+
+    @cached_property
+    def delta(self) -> Delta:
+        """What differs between before and after."""
+        return delta_between(self.before, self.document, self.refs_before, self.refs)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A document that is to become the next state of an object, and how it came about.
+
+    Masks in it stand for `refs` where they stand in `origin`: the stored document and its secrets unless told
+    otherwise. `operations` are those that problems are blamed on.
+    """
+
+    document: Any
+    action: str
+    operations: Sequence[Operation] = ()
+    origin: Document | None = None
+    refs: Refs | None = None
+    about: Mapping[str, Any] | None = None
+    even_if_same: bool = False
+
+
+# --- The way of every write -------------------------------------------------------------------------------------------
+
+
+async def carry_out(
+    call: Call,
+    services: Services,
+    work: Callable[[Transaction], Awaitable[Outcome]],
+    answer: Callable[[Outcome], Reply],
+) -> Reply:
+    """Run `work` in a transaction and answer; with `?dry_run=true` undo it and answer with what it would have done.
+
+    The first answer to an idempotency key is stored in the same transaction.
+    """
+    is_rehearsal = flag(call.query, "dry_run")
+
+    async def inside(tx: Transaction) -> Reply:
+        if is_rehearsal:
+            async with tx.rehearsal():
+                return preview(await work(tx), call)
+        reply = answer(await work(tx))
+        if call.idempotency is not None:
+            kept = Answer(
+                call.idempotency.fingerprint,
+                reply.status,
+                orjson.dumps(dict(reply.headers)),
+                reply.document,
+                reply.is_spelled,
+            )
+            await tx.add_answer(call.account.id, call.idempotency.key, timestamp(services.clock.now()), kept)
+        return reply
+
+    return await services.store.transact(inside)
+
+
+def preview(outcome: Outcome, call: Call) -> Reply:
+    """What a write would do. The tag is that of the object as it is, to guard the real write with."""
+    words, delta = call.words, outcome.delta
+    document, tag = outcome.document, {}
+    if outcome.previous is None:
+        document = dict(list(document.items())[1:])  # The id comes first; this one was made up.
+    else:
+        tag = version_headers(outcome.previous.etag, outcome.previous.revision)
+    said = {
+        "dry_run": True,
+        "changed": outcome.changed,
+        "document": words.document(document) if document else None,
+        "touched": [words.pointer(pointer) for pointer in delta.touched],
+        "patch": words.patch(delta.patch),
+        "inverse": words.patch(delta.inverse),
+        "effects": list(outcome.effects),
+    }
+    return Reply(200, orjson.dumps(said), {**outcome.headers, **tag}, is_spelled=True)
+
+
+def shown(outcome: Outcome) -> Reply:
+    """200 with the whole document."""
+    return Reply(200, outcome.record.body, outcome.headers)
+
+
+async def store_change(
+    resource: Resource,
+    tx: Transaction,
+    call: Call,
+    record: Record,
+    before: Document,
+    wanted: Wanted,
+    services: Services,
+) -> Outcome:
+    """Judge the wanted document, and store and remember it as the next revision of `record`, unless it says the same.
+
+    `before` is the document of `record`. Raises InvalidDocument and its kin.
+    """
+    stored = load_refs(record.secrets)
+    fields, problems = writable(resource, before, wanted.document)
+    origin, refs = wanted.origin or before, stored if wanted.refs is None else wanted.refs
+    settled = settle_secrets(resource, fields, before=origin, refs=refs)
+    judged = judge(resource, settled.document, [*problems, *settled.problems], wanted.operations)
+    sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
+    kept, fresh = await sealer.seal(settled, tx, stored)
+    if kept == stored and not wanted.even_if_same and judged.is_same_as(resource, before):
+        headers = version_headers(record.etag, record.revision)
+        return Outcome(record, before, before, record, stored, stored, changed=False, headers=headers)
+    now = timestamp(services.clock.now())
+    document = framed(resource, judged.stored, {**before, "updated_at": now})
+    await check_references(resource, tx, record.owner, before, document, wanted.operations)
+    await move_claims(resource, tx, record.id, {} if wanted.even_if_same else before, document, wanted.operations)
+    stored_record = replace(record, revision=record.revision + 1, updated_at=now, secrets=dump_refs(kept))
+    outcome = Outcome(stored_record, before, document, record, stored, kept)
+    outcome = await _store(tx, call, outcome, wanted, services)
+    for ref, (place, sealed) in fresh.items():
+        await tx.add_secret(ref, record.seq, place, sealed)
+    return replace(outcome, headers={**outcome.headers, **stored_differently(settled.document, judged.stored, call)})
+
+
+async def _store(tx: Transaction, call: Call, outcome: Outcome, wanted: Wanted, services: Services) -> Outcome:
+    """Write the document and its revision; the outcome with the record as it is now."""
+    previous, record = outcome.previous, outcome.record
+    assert previous is not None
+    body = encoded(outcome.document, services)
+    etag, base, patch = content_etag(body, record.secrets), 0, b""
+    if services.settings.history:
+        patch = orjson.dumps(outcome.delta.patch)
+        base = base_of_next(previous, len(patch), len(body))
+    record = replace(record, body=body, etag=etag, base=base)
+    await tx.replace(previous, body=body, secrets=record.secrets, updated_at=record.updated_at, etag=etag, base=base)
+    if base:
+        touched = outcome.delta.touched
+        await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
+    return replace(outcome, record=record, headers=version_headers(etag, record.revision))
+
+
+def framed(resource: Resource, fields: Document, stamps: Mapping[str, Any]) -> Document:
+    """The whole document: the id first, then what the client may write, then what the server writes."""
+    document = {resource.id_member: stamps[resource.id_member], **fields, **resource.born_with}
+    for name in (*resource.born_with, *READ_ONLY_TIMES):
+        document[name] = stamps.get(name, resource.born_with.get(name))
+    return document
+
+
+def encoded(document: Document, services: Services) -> bytes:
+    """The JSON of a document as it is stored. Raises BadRequest when it is larger than the server keeps."""
+    body, most = orjson.dumps(document), services.settings.max_document_bytes
+    if len(body) > most:
+        problem = f"The document would have {len(body)} bytes; the limit is {most}."
+        facts = {"limit": "max_document_bytes", "maximum": most, "actual": len(body)}
+        raise BadRequest(f"Bad Request. {problem}", [Detail("document_too_large", problem, facts=facts)])
+    return body
+
+
+# --- Create -----------------------------------------------------------------------------------------------------------
+
+
+async def create(
+    resource: Resource,
+    call: Call,
+    services: Services,
+    *,
+    found: Sequence[Problem] = (),
+    answer: Callable[[Outcome], Reply] = shown,
+) -> Reply:
+    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
+    while True:
+        id = services.ids.new(resource.id_prefix, ID_HEX_DIGITS)
+        with suppress(IdTaken):
+            new = _judged_new(resource, call, id, found)
+            return await carry_out(call, services, lambda tx, new=new: new.store(tx, services), answer)  # type: ignore[misc]
+
+
+async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
+    """Store an object of the server's own making. Raises IdTaken when the id exists."""
+    call = Call(Account(owner, ""), Words(), body=body)
+    new = _judged_new(resource, call, id, ())
+    await services.store.transact(lambda tx: new.store(tx, services))
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A valid document that is not stored yet."""
+
+    resource: Resource
+    call: Call
+    id: str
+    settled: Settled
+    fields: Document
+
+    async def store(self, tx: Transaction, services: Services) -> Outcome:
+        resource, owner = self.resource, self.call.account.id
+        sealer = Sealer(services.vault, services.ids, resource.kind, self.id)
+        refs, fresh = await sealer.seal(self.settled, tx, {})
+        now = timestamp(services.clock.now())
+        document = framed(resource, self.fields, {resource.id_member: self.id, "created_at": now, "updated_at": now})
+        await check_references(resource, tx, owner, {}, document)
+        body, secrets = encoded(document, services), dump_refs(refs)
+        base = 1 if services.settings.history else 0
+        record = Record(
+            resource.kind, self.id, owner, 1, now, now, body, secrets, etag=content_etag(body, secrets), base=base
+        )
+        record = replace(record, seq=await tx.insert(record))
+        await move_claims(resource, tx, self.id, {}, document)
+        for ref, (place, sealed) in fresh.items():
+            await tx.add_secret(ref, record.seq, place, sealed)
+        if base:
+            await tx.add_revision(revision_of(record, self.call, "create", [""], b"", None))
+        notes = stored_differently(self.settled.document, self.fields, self.call, is_new=True)
+        headers = {**version_headers(record.etag, 1), **notes}
+        return Outcome(record, {}, document, refs=refs, headers=headers)
+
+
+def _judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem]) -> _New:
+    if not isinstance(call.body, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    settled = settle_secrets(resource, call.body, before={}, refs={})
+    judged = judge(resource, settled.document, [*found, *settled.problems])
+    return _New(resource, call, id, settled, judged.stored)
+
+
+# --- Delete -----------------------------------------------------------------------------------------------------------
+
+
+async def delete(resource: Resource, call: Call, services: Services) -> Reply:
+    """Delete the object: 204. It can be restored for some days. Raises InvalidId, ReadOnlyObject for a stock object."""
+
+    async def remove(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call)
+        await refuse_stale(tx, record, call, services)
+        now, document = timestamp(services.clock.now()), orjson.loads(record.body)
+        if not services.settings.history:
+            await tx.delete(record)
+            return Outcome(record, document, {}, previous=record)
+        base = base_of_next(record, 0, len(record.body))
+        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
+        await tx.hide(record, now, base)
+        await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
+        return Outcome(gone, document, {}, previous=record)
+
+    return await carry_out(call, services, remove, lambda _outcome: Reply(204))
