@@ -31,7 +31,6 @@ from palace.json_patch import parse_pointer
 from palace.masks import MASK
 from palace.revisions.changes import ABSENT, Change
 
-SECRET_CHANGED = "secret_changed"
 Number = Annotated[int, typer.Argument(metavar="N", help="A number of `palace pal log`.", show_default=False)]
 
 pal = typer.Typer(
@@ -185,7 +184,7 @@ def _undo(remote: Remote, id: str, action: str, body: dict[str, Any], comment: s
 
 def _change(item: dict[str, Any]) -> Change:
     """One of the changes that the server lists; a secret that became another one has a mask on both sides."""
-    none = MASK if item["kind"] == SECRET_CHANGED else ABSENT
+    none = MASK if item["kind"] == "secret_changed" else ABSENT
     return Change(parse_pointer(item["pointer"]), item.get("before", none), item.get("after", none))
 
 

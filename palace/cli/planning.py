@@ -34,9 +34,7 @@ class Finding:
 
 def check_variables(files: list[PalFile], environment: Mapping[str, str]) -> None:
     """Raises UnusableFile, naming all that any file refers to and nobody has set."""
-    missing = [
-        f"{name} ({file.name})" for file in files for name in missing_variables(file.members, environment)
-    ]
+    missing = [f"{name} ({file.name})" for file in files for name in missing_variables(file.members, environment)]
     if missing:
         raise UnusableFile(f"Not set in the environment, but referred to: {', '.join(missing)}.")
 

@@ -14,18 +14,17 @@ Patch = list[dict[str, Any]]
 def preview_patches(remote: Remote, id: str, seen: Seen, patches: Sequence[Patch], terms: Terms) -> list[Preview]:
     """What each patch would change of the PAL as it was seen. Raises RemoteError.
 
-    Conferencing needs a face: where the patch before it brings one, the server cannot be asked yet.
+    Conferencing needs a face: where the face changes too, the server cannot be asked about the second patch yet.
     """
     previews: list[Preview] = []
-    brings_face = False
+    has_face = any(operation["path"] == FACE for patch in patches for operation in patch)
     for patch in patches:
-        if brings_face:
+        if previews and has_face:
             document = apply_patch(seen.document, compile_patch(patch)).document
             touched = [operation["path"] for operation in patch]
             previews.append(Preview(True, document, touched, []))
         else:
             previews.append(remote.preview_patch(id, patch, replace(terms, if_match=seen.etag)))
-        brings_face = any(operation["path"] == FACE for operation in patch)
     return previews
 
 

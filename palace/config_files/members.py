@@ -139,9 +139,7 @@ def member_patches(before: Members, after: Members) -> list[Patch]:
     The API takes changes of `layers.conferencing` only apart from all others (contract 2.7). They come last, because
     they need a face, unless they take the layer away. No operation replaces a whole PAL or all of its layers.
     """
-    found = changes(
-        {**before, "layers": before.get("layers") or {}}, {**after, "layers": after.get("layers") or {}}
-    )
+    found = changes({**before, "layers": before.get("layers") or {}}, {**after, "layers": after.get("layers") or {}})
     conferencing = [change for change in found if change.tokens[:2] == CONFERENCING]
     others = [change for change in found if change.tokens[:2] != CONFERENCING]
     is_taken_away = any(change.tokens == CONFERENCING and change.after is ABSENT for change in conferencing)

@@ -9,6 +9,9 @@ import yaml
 ONE_LINE = 1 << 30
 """No line is folded: a text without line breaks stays one line, as it is in every other editor of a PAL."""
 
+_NEEDS_ESCAPES = re.compile("[\r\x85\u2028\u2029\ufeff]")
+"""What YAML takes for the end of a line, or for nothing, where it is not escaped."""
+
 _BEFORE_MEMBERS = re.compile(r"\s*(?:#.*|%.*|---\s*)?$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _INT = re.compile(r"^[-+]?[0-9]+$")
@@ -85,7 +88,7 @@ _Loader.add_constructor(None, _foreign)
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    style = '"' if _NEEDS_ESCAPES.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -41,7 +41,7 @@ def refused(server: Palace, *arguments: Any, stdin: str = "", **environment: str
     """What a command says on standard error that must fail with 1."""
     done = run(server, *arguments, stdin=stdin, **environment)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stderr.startswith("palace: ") or "\npalace: " in done.stderr
+    assert "palace: " in done.stderr
     return done.stderr
 
 

@@ -30,7 +30,9 @@ from palace.json_patch import PatchError, apply_patch, compile_patch, equal
 from tests.json_patch.strategies import documents, values
 
 MASK = "********"
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.text(
+    " \t\n\r\x85\u2028\ufeff#:-|>'\"\\a~5", max_size=12
+)
 
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ def test_yaml_that_json_cannot_say_is_refused_with_its_place(text, told):
     assert told in str(refused.value)
 
 
-@given(values | TEXTS)
+@given(values | TEXTS | st.dictionaries(TEXTS, TEXTS))
 def test_what_is_written_as_yaml_is_read_back_the_same(value):
     read = read_yaml(write_yaml({"member": value}))["member"]
     assert equal(read, value)
@@ -91,9 +93,7 @@ def test_what_is_written_as_yaml_is_read_back_the_same(value):
     [
         pytest.param("pal_name: A\n", "pal_id: p1\npal_name: A\n", id="a plain file"),
         pytest.param("# Mine.\n\npal_name: A\n", "# Mine.\n\npal_id: p1\npal_name: A\n", id="below the comment on top"),
-        pytest.param(
-            "---\npal_name: A # x\n", "---\npal_id: p1\npal_name: A # x\n", id="below the start"
-        ),
+        pytest.param("---\npal_name: A # x\n", "---\npal_id: p1\npal_name: A # x\n", id="below the start"),
         pytest.param("{pal_name: A}\n", "pal_id: p1\npal_name: A\n", id="written anew where a line has no place"),
     ],
 )
