@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Name = Literal["conventional", "palace"]
+Name = Literal["conventional", "palace", "palace-without-history"]
 
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -23,8 +23,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _COMMANDS: Mapping[Name, tuple[str, ...]] = {
     "conventional": ("benchmarks.conventional",),
     "palace": ("palace", "serve"),
+    "palace-without-history": ("palace", "serve", "--no-history"),
 }
-_KEY_VARIABLES: Mapping[Name, str] = {"conventional": "CONVENTIONAL_API_KEY", "palace": "PALACE_API_KEY"}
+_KEY_VARIABLES: Mapping[Name, str] = {
+    "conventional": "CONVENTIONAL_API_KEY",
+    "palace": "PALACE_API_KEY",
+    "palace-without-history": "PALACE_API_KEY",
+}
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 

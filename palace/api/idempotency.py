@@ -18,6 +18,7 @@ from palace.clock import timestamp
 from palace.errors import BadRequest, ClientError, Detail, KeyInUse, KeyReused
 from palace.resource import Services
 from palace.storage import Answer
+from palace.verbs.queries import is_dry_run
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 SAYS_WHAT_IS_WANTED = (b"content-type", b"if-match", b"prefer", b"x-comment")
@@ -34,11 +35,13 @@ async def answered_once(
     whatever `handler` raises.
     """
     key = headers.get(b"idempotency-key")
-    if key is None or call.query.get("dry_run") == "true":
+    if key is None:
         return await handler()
     if not USABLE_KEY.fullmatch(key):
         problem = "Idempotency-Key takes 1 to 255 visible ASCII characters without spaces."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_idempotency_key", problem)])
+    if is_dry_run(call.query):
+        return await handler()
     place = (call.account.id, key)
     call.idempotency = Idempotency(key, _fingerprint(scope, headers, body))
     if place in services.running:

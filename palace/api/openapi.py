@@ -72,7 +72,7 @@ WRITE_PARAMETERS: list[Schema] = [
         "in": "query",
         "schema": {"type": "boolean", "default": False},
         "allowEmptyValue": True,
-        "description": "`true`: check everything and answer with what would happen; nothing is stored.",
+        "description": "`true`, or no value: check everything and answer with what would happen; nothing is stored.",
     },
     {
         "name": "comment",
@@ -112,13 +112,35 @@ GUARD_ANSWERS = {
     422: "This `Idempotency-Key` was used for another request.",
     428: "This server changes an object only with `If-Match`.",
 }
+PREVIEW_SCHEMA: Schema = {
+    "type": "object",
+    "description": "What a write would do, asked for with `dry_run`.",
+    "required": ["dry_run", "changed", "document", "touched", "patch", "inverse", "effects"],
+    "properties": {
+        "dry_run": {"const": True},
+        "changed": {"type": "boolean"},
+        "document": {"type": ["object", "null"], "description": "The result; null for a deletion."},
+        "touched": {"type": "array", "items": {"type": "string"}},
+        "patch": {"$ref": COMPONENTS + "JsonPatch"},
+        "inverse": {"$ref": COMPONENTS + "JsonPatch"},
+        "effects": {
+            "type": "array",
+            "description": "What would happen to other objects.",
+            "items": {
+                "type": "object",
+                "required": ["kind", "id", "what"],
+                "properties": {name: {"type": "string"} for name in ("kind", "id", "what")},
+            },
+        },
+    },
+}
 COMMON_ANSWERS = {401: "`Invalid access token`: the header x-api-key is missing or unknown."}
 BODY_ANSWERS = {413: "The body is too large.", 415: "A media type that is not read here."}
 
 
 def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
     """The whole document, OpenAPI 3.1."""
-    schemas: Schema = {"Error": ERROR_SCHEMA, "JsonPatch": PATCH_SCHEMA}
+    schemas: Schema = {"Error": ERROR_SCHEMA, "JsonPatch": PATCH_SCHEMA, "Preview": PREVIEW_SCHEMA}
     paths: dict[str, Schema] = {}
     for resource in resources:
         for is_legacy in (False, True):
@@ -291,6 +313,15 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
 
 
 def _answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    """What a 200 holds: for a write, the published answer or a preview."""
+    answer = _published_answer(resource, endpoint, is_legacy)
+    if endpoint.method == "GET":
+        return answer
+    preview = {"$ref": COMPONENTS + "Preview"}
+    return {**answer, "schema": {"oneOf": [answer["schema"], preview]} if 200 in endpoint.answers else preview}
+
+
+def _published_answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     if endpoint.answer_schema is not None:
         schema = dict(endpoint.answer_schema)
         return {"schema": _in_legacy_words(schema, {}, resource.aliases) if is_legacy else schema}

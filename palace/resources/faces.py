@@ -31,13 +31,15 @@ class Face(Model):
 
 async def read(resource: Resource, call: Call, services: Services) -> Reply:
     """The face; `?verbose=true` adds `face_type`: `system` for a stock face, `user` for your own."""
-    if not verbs.flag(call.query, "verbose"):
-        return await verbs.read(resource, call, services)
+    is_verbose = verbs.flag(call.query, "verbose")
+    reply = await verbs.read(resource, call, services)
+    if reply.status == 304 or not is_verbose:
+        return reply
     record = await services.store.reading.get(resource.kind, call.ids["id"], call.account.id)
     if record is None:
         raise InvalidId(resource.id_member)
     face_type = "system" if record.owner == STOCK_OWNER else "user"
-    return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}))
+    return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}), reply.headers)
 
 
 async def list_page(resource: Resource, call: Call, services: Services) -> Reply:

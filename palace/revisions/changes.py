@@ -19,16 +19,12 @@ ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One member that differs: its place, and its value before and after, which may be ABSENT."""
+    """One member that differs: its place, in two forms, and its value before and after, which may be ABSENT."""
 
+    pointer: str
     tokens: Tokens
     before: Any
     after: Any
-
-    @property
-    def pointer(self) -> str:
-        """The place as a JSON Pointer."""
-        return format_pointer(self.tokens)
 
     @property
     def kind(self) -> str:
@@ -52,17 +48,26 @@ def _compare(
         new = after.get(name, ABSENT)
         if new is old or name in ignored:
             continue
-        if type(old) is dict and type(new) is dict:
+        kind = type(old)
+        if kind is not type(new):
+            if new is ABSENT or not equal(old, new):
+                found.append(_change(place, name, old, new))
+        elif kind is dict:
             if not _have_one_text(old, new):
                 _compare(old, new, (*place, name), found, ())
-        elif new is ABSENT or not equal(old, new):
-            found.append(Change((*place, name), old, new))
+        elif old != new or (kind is list and not _have_one_text(old, new) and not equal(old, new)):
+            found.append(_change(place, name, old, new))
     for name, new in after.items():
         if name not in before and name not in ignored:
-            found.append(Change((*place, name), ABSENT, new))
+            found.append(_change(place, name, ABSENT, new))
 
 
-def _have_one_text(old: dict[str, Json], new: dict[str, Json]) -> bool:
+def _change(place: Tokens, name: str, before: Any, after: Any) -> Change:
+    tokens = (*place, name)
+    return Change(format_pointer(tokens), tokens, before, after)
+
+
+def _have_one_text(old: Json, new: Json) -> bool:
     """Whether both are written the same way, and so are equal, as most layers are. A walk costs ten times as much."""
     try:
         return orjson.dumps(old) == orjson.dumps(new)
@@ -89,7 +94,7 @@ def as_patch(found: Iterable[Change]) -> list[dict[str, Json]]:
 
 def reversed_changes(found: Iterable[Change]) -> list[Change]:
     """The changes that take these back."""
-    return [Change(change.tokens, change.after, change.before) for change in found]
+    return [Change(change.pointer, change.tokens, change.after, change.before) for change in found]
 
 
 def value_of(document: Json, tokens: Tokens) -> Any:

@@ -8,6 +8,7 @@ from palace.call import Call
 from palace.errors import Detail, PreconditionFailed, PreconditionRequired
 from palace.etags import is_matched, tags_in
 from palace.json_patch import parse_pointer
+from palace.masks import load_refs
 from palace.resource import Services
 from palace.revisions.changes import overlap
 from palace.revisions.history import delta_between, state_at
@@ -44,10 +45,9 @@ async def precondition_failed(tx: Transaction, record: Record, call: Call) -> Pr
         problem = "The ETag in If-Match is none that this object ever had: was it changed, or read from another object?"
         return PreconditionFailed([Detail("unknown_etag", problem)], headers)
     seen = await state_at(tx, record.seq, max(numbers))
-    now = await state_at(tx, record.seq, record.revision)  # Not the newest: a write may have been tried already.
     since = await tx.revisions(record.seq, before=record.revision + 1, limit=MOST_REVISIONS_NAMED)
     since = [revision for revision in since if revision.number > max(numbers)]
-    delta = delta_between(seen.document, now.document, seen.refs, now.refs)
+    delta = delta_between(seen.document, orjson.loads(record.body), seen.refs, load_refs(record.secrets))
     return PreconditionFailed([_changed_since(pointer, since) for pointer in delta.touched], headers)
 
 

@@ -158,7 +158,7 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
         await refuse_stale(tx, record, call, services)
         state = await state_at(tx, record.seq, to)
         before = orjson.loads(record.body)
-        document = {**state.document, STAMPED: before[STAMPED]}
+        document = {**state.document, **{name: before[name] for name in resource.read_only}}
         wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about={"to": to})
         return await store_change(resource, tx, call, record, before, wanted, services)
 

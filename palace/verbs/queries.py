@@ -34,8 +34,23 @@ def one_of(query: Mapping[str, str], name: str, allowed: Sequence[str], default:
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A query parameter that is `true` or `false`, and false when it is missing. Raises BadRequest."""
-    return bool(query) and one_of(query, name, ("true", "false"), "false") == "true"
+    """A query parameter that is `true` or `false`; false when it is missing, true when it has no value.
+
+    Raises BadRequest.
+    """
+    return name in query and one_of(query, name, ("true", "false"), "true") == "true"
+
+
+def is_dry_run(query: Mapping[str, str]) -> bool:
+    """Whether the client asks for a preview. Raises BadRequest, also for what is nearly `dry_run`.
+
+    Other parameters that nobody knows are ignored, but this one would carry out what was only to be looked at.
+    """
+    for name in query:
+        if name != "dry_run" and name.lower().replace("-", "").replace("_", "") == "dryrun":
+            problem = "The parameter for a preview is dry_run. Nothing was changed."
+            raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem, facts={"parameter": name})])
+    return flag(query, "dry_run")
 
 
 def checked_comment(text: str) -> str | None:

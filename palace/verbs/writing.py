@@ -21,14 +21,14 @@ from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
 from palace.verbs.normalised import stored_differently
-from palace.verbs.queries import flag
+from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import own_record, version_headers
 from palace.vocabulary import Words
 
 ID_HEX_DIGITS = 11
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """What a write made of one object: its state before and after, which are the same when nothing changed.
 
@@ -42,7 +42,7 @@ class Outcome:
     refs_before: Refs = field(default_factory=dict)
     refs: Refs = field(default_factory=dict)
     changed: bool = True
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     effects: Sequence[Mapping[str, Any]] = ()
     """what happened to other objects: `kind`, `id`, `what`"""
 
@@ -82,7 +82,7 @@ async def carry_out(
 
     The first answer to an idempotency key is stored in the same transaction.
     """
-    is_rehearsal = flag(call.query, "dry_run")
+    is_rehearsal = is_dry_run(call.query)
 
     async def inside(tx: Transaction) -> Reply:
         if is_rehearsal:
@@ -155,29 +155,29 @@ async def store_change(
     document = framed(resource, judged.stored, {**before, "updated_at": now})
     await check_references(resource, tx, record.owner, before, document, wanted.operations)
     await move_claims(resource, tx, record.id, {} if wanted.even_if_same else before, document, wanted.operations)
-    stored_record = replace(record, revision=record.revision + 1, updated_at=now, secrets=dump_refs(kept))
-    outcome = Outcome(stored_record, before, document, record, stored, kept)
-    outcome = await _store(tx, call, outcome, wanted, services)
+    outcome = Outcome(record, before, document, record, stored, kept)
+    await _store(tx, call, outcome, now, wanted, services)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
-    return replace(outcome, headers={**outcome.headers, **stored_differently(settled.document, judged.stored, call)})
+    outcome.headers.update(stored_differently(settled.document, judged.stored, call))
+    return outcome
 
 
-async def _store(tx: Transaction, call: Call, outcome: Outcome, wanted: Wanted, services: Services) -> Outcome:
-    """Write the document and its revision; the outcome with the record as it is now."""
-    previous, record = outcome.previous, outcome.record
-    assert previous is not None
+async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted: Wanted, services: Services) -> None:
+    """Write the document and its revision, and put the new record into the outcome."""
+    previous, secrets = outcome.record, dump_refs(outcome.refs)
     body = encoded(outcome.document, services)
-    etag, base, patch = content_etag(body, record.secrets), 0, b""
+    etag, base, patch = content_etag(body, secrets), 0, b""
     if services.settings.history:
         patch = orjson.dumps(outcome.delta.patch)
         base = base_of_next(previous, len(patch), len(body))
-    record = replace(record, body=body, etag=etag, base=base)
-    await tx.replace(previous, body=body, secrets=record.secrets, updated_at=record.updated_at, etag=etag, base=base)
+    await tx.replace(previous, body=body, secrets=secrets, updated_at=now, etag=etag, base=base)
+    number = previous.revision + 1
+    record = replace(previous, revision=number, updated_at=now, body=body, secrets=secrets, etag=etag, base=base)
     if base:
         touched = outcome.delta.touched
         await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
-    return replace(outcome, record=record, headers=version_headers(etag, record.revision))
+    outcome.record, outcome.headers = record, version_headers(etag, number)
 
 
 def framed(resource: Resource, fields: Document, stamps: Mapping[str, Any]) -> Document:
