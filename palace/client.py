@@ -203,7 +203,7 @@ class Remote:
         import httpx
 
         parameters = {**(query or {}), **ON_DRAFT[terms.on_draft]}
-        content = None if body is None else orjson.dumps(body)
+        content = None if body is None else _json_text(body)
         try:
             answer = self._http.request(method, path, params=parameters, content=content, headers=_headers(body, terms))
         except httpx.ConnectError as error:
@@ -240,6 +240,13 @@ def _pal(id: str) -> str:
     if not id or "/" in id or not id.strip("."):
         raise RemoteError(f"{id!r} is no id of a PAL. `palace pal list` shows those there are.")
     return f"/v2/pals/{quote(id, safe='')}"
+
+
+def _json_text(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise RemoteError(f"This cannot be sent as JSON: {error}.") from error
 
 
 def _headers(body: Any, terms: Terms) -> dict[str, str]:
@@ -293,7 +300,7 @@ def _explained(url: str, status: int, body: Document, details: list[Document]) -
     if status == 401:
         return f"{url} does not know this API key: set TAVUS_API_KEY to one of its keys."
     if status == 412:
-        return "\n".join(["It was changed since you read it:", *_changed_since(details)])
+        return "\n".join(["It has changed since it was read:", *_changed_since(details)])
     if body.get("conflict") == "maker_changes":
         return _maker_changes(body)
     if "invalid_id" in codes:

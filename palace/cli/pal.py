@@ -185,7 +185,8 @@ def _undo(remote: Remote, id: str, action: str, body: dict[str, Any], comment: s
 def _change(item: dict[str, Any]) -> Change:
     """One of the changes that the server lists; a secret that became another one has a mask on both sides."""
     none = MASK if item["kind"] == "secret_changed" else ABSENT
-    return Change(parse_pointer(item["pointer"]), item.get("before", none), item.get("after", none))
+    pointer = item["pointer"]
+    return Change(pointer, parse_pointer(pointer), item.get("before", none), item.get("after", none))
 
 
 def _action(revision: dict[str, Any]) -> str:

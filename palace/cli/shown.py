@@ -41,7 +41,7 @@ def server_changes(document: Document, preview: Preview) -> list[Change]:
     found = changes(document, preview.document, ignored=(STAMPED,))
     shown = {change.pointer for change in found}
     secrets = [pointer for pointer in preview.touched if pointer not in shown]
-    return found + [Change(parse_pointer(pointer), MASK, MASK) for pointer in secrets]
+    return found + [Change(pointer, parse_pointer(pointer), MASK, MASK) for pointer in secrets]
 
 
 def patch_lines(patch: list[dict[str, Any]]) -> list[str]:

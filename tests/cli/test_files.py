@@ -187,7 +187,7 @@ def test_a_plan_is_refused_when_somebody_changed_the_pal(palace, api, new_pal, f
     ok(palace, "plan", folder)
     api.patch(f"/v2/pals/{pal}", json=[{"op": "replace", "path": "/system_prompt", "value": "Mine."}])
     said = refused(palace, "apply", folder)
-    assert "a.yaml: It was changed since" in said
+    assert "a.yaml: It has changed since" in said
     assert "/system_prompt (revision 2)" in said
     assert f"palace plan {folder}" in said
     assert document(api, pal)["greeting"] is None
@@ -287,6 +287,8 @@ def test_every_missing_variable_is_told_before_anything_is_sent(palace, new_pal,
         pytest.param("- 1", "a.yaml: a PAL is a mapping", id="no mapping"),
         pytest.param("pal_id: 5", "a.yaml: pal_id must be a text", id="an id that is a number"),
         pytest.param("pal_name: A\npersona_name: B", "a.yaml: ", id="one member under two names"),
+        pytest.param("memories: [99999999999999999999]", "cannot be sent as JSON", id="a number without end"),
+        pytest.param('greeting: "\\uD800"', "cannot be sent as JSON", id="half a character"),
         pytest.param("pal_id: p0\ngreeting: a", "a.yaml: Invalid pal_id", id="an unknown PAL"),
         pytest.param("pal_id: pb87e71797da\ngreeting: a", "a.yaml: This is a stock PAL", id="a stock PAL"),
         pytest.param("pal_name: A", "a.yaml: The result would not be a valid PAL", id="a new PAL without a face"),

@@ -117,6 +117,7 @@ def test_a_guarded_patch_is_refused_with_what_changed_and_when(palace, api, new_
         pytest.param(["--set", "/greeting/a=1"], "", "", id="a pointer through a text"),
         pytest.param(["--set", "/greeting=5"], "", "/greeting: Not a valid string", id="a value that does not fit"),
         pytest.param(["-"], '[{"op": "replace", "path": "/layers/lmm", "value": 1}]', "/layers/lmm", id="a typo"),
+        pytest.param(["-"], '[{"op": "add", "path": "/greeting", "value": "\\ud800"}]', "surrogate", id="half a sign"),
         pytest.param(["--set", "/greeting=a", "--force", "--rebase"], "", "one of them", id="two wishes at once"),
     ],
 )
