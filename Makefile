@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs bench bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs bench bench-history bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ docs: $(VENV)/installed-dev ## Write the generated parts of the documentation an
 
 bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a conventional server (three minutes).
 	$(BIN)/python -m benchmarks.http
+
+bench-history: $(VENV)/installed-bench ## Measure what history costs, and a PAL with 10,000 revisions (one minute).
+	$(BIN)/python -m benchmarks.history
 
 bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside jsonpatch (one minute).
 	$(BIN)/python -m benchmarks.json_patch
