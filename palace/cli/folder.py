@@ -1,6 +1,7 @@
 """A folder of PALs as YAML files, and the plan beside them: reading and writing, nothing else."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from palace.config_files import (
 from palace.vocabulary import AmbiguousAlias
 
 PLAN = ".palace-plan.json"
+NEW_FILE = 0o666
+"""Before the person's umask takes something away."""
+
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -64,13 +68,14 @@ def digests(files: list[PalFile]) -> dict[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises UnusableFile."""
-    _write(path, text.encode("utf-8"), 0o666)
+    """Write a file whole or not at all; it keeps its mode, and a link leads where it led. Raises UnusableFile."""
+    target = path.resolve()
+    _write(target, text.encode("utf-8"), stat.S_IMODE(target.stat().st_mode) if target.exists() else NEW_FILE)
 
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Write the plan, readable by its owner only. Raises UnusableFile."""
-    _write(path, dump_plan(plan), 0o600)
+    _write(path.resolve(), dump_plan(plan), 0o600)
 
 
 def read_plan(path: Path) -> Plan:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from palace.cli.edit import edit
 from palace.cli.patch import patch
@@ -22,6 +22,7 @@ from palace.cli.remote import (
     is_confirmed,
     name_of,
     print_json,
+    printable,
     tell_written,
 )
 from palace.cli.shown import show_changes, show_preview
@@ -55,7 +56,7 @@ def list_pals(
         return
     table = Table("id", "name", "mode", "changed", box=None, pad_edge=False)
     for document in found:
-        name = document.get("pal_name") or ""
+        name = printable(document.get("pal_name") or "")
         table.add_row(document["pal_id"], name, document["pipeline_mode"], _time(document["updated_at"]))
     console().print(table)
 
@@ -121,10 +122,11 @@ def log(
     if as_json:
         print_json(found)
         return
-    table = Table("number", "when", "who", "action", "comment", "touched", box=None, pad_edge=False)
+    touched_column = Column("touched", overflow="fold")
+    table = Table("number", "when", "who", "action", "comment", touched_column, box=None, pad_edge=False)
     for item in found:
         touched = " ".join(item.get("touched") or [])
-        who, comment = item.get("key_id") or "", item.get("comment") or ""
+        who, comment = item.get("key_id") or "", printable(item.get("comment") or "")
         table.add_row(str(item["revision"]), _time(item["created_at"]), who, _action(item), comment, touched)
     console().print(table)
 

@@ -52,6 +52,8 @@ def _pull(folder: Path, files: list[PalFile], documents: list[dict[str, Any]], *
         members = members_for_file(current)
         if file is None:
             name = file_name(document)
+            if (folder / name).exists():
+                raise UnusableFile(f"{folder / name} is there already, but does not declare {document['pal_id']}.")
             write_text(folder / name, write_yaml(members))
             print(f"{name}: made.")
             continue

@@ -81,10 +81,15 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def printable(text: str) -> str:
+    """The text with a sign in place of every character that would steer a terminal."""
+    return "".join([sign if sign.isprintable() or sign == "\t" else "\N{REPLACEMENT CHARACTER}" for sign in text])
+
+
 def name_of(document: dict[str, Any]) -> str:
     """A PAL in a sentence: its name, if it has one, and its id."""
     id = str(document["pal_id"])
-    return f"{document['pal_name']} ({id})" if document.get("pal_name") else id
+    return f"{printable(document['pal_name'])} ({id})" if document.get("pal_name") else id
 
 
 def tell_written(written: Written, done: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from palace.cli.remote import printable
 from palace.client import Preview
 from palace.config_files import write_yaml
 from palace.json_patch import parse_pointer
@@ -26,7 +27,7 @@ def show_changes(console: Console, changes: Iterable[Change], indent: str = "") 
         console.print(f"{indent}{MARKS[change.kind]} {change.pointer}", style=STYLES[change.kind])
         for mark, line in changed_lines(change):
             style = {"-": "red", "+": "green"}.get(mark, "dim")
-            console.print(f"{indent}    {mark} {line}".rstrip(), style=style)
+            console.print(f"{indent}    {mark} {printable(line)}".rstrip(), style=style)
 
 
 def show_preview(console: Console, document: Document, preview: Preview) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cli.commands import ok, refused, run
+from tests.cli.commands import ok, refused, run, run_process
 from tests.serving import KEY, STOCK_FACE, start_palace
 
 NEW = f"""\
@@ -64,6 +64,20 @@ def test_all_own_pals_are_pulled_and_files_keep_their_names(tmp_path):
         file.rename(tmp_path / "pals" / "sample.yml")
         assert ok(own, "pull", tmp_path / "pals") == "sample.yml: up to date.\n"
         assert len(list((tmp_path / "pals").iterdir())) == 1
+
+
+def test_a_file_of_somebody_else_is_never_written_over(palace, new_pal, folder, tmp_path):
+    pal = new_pal(pal_name="Desk")
+    (folder / f"desk-{pal}.yaml").write_text("pal_name: Mine\n")
+    assert "is there already" in refused(palace, "pull", folder, pal)
+    (folder / f"desk-{pal}.yaml").unlink()
+    (tmp_path / "elsewhere.yaml").write_text(f"pal_id: {pal}\npal_name: Other\n")
+    (tmp_path / "elsewhere.yaml").chmod(0o640)
+    (folder / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    ok(palace, "pull", folder, pal)
+    assert (tmp_path / "elsewhere.yaml").read_text() == f"pal_id: {pal}\npal_name: Desk\n"
+    assert stat.S_IMODE((tmp_path / "elsewhere.yaml").stat().st_mode) == 0o640
+    assert (folder / "link.yaml").is_symlink()
 
 
 def test_a_file_is_brought_up_to_date_only_where_it_declares_something(palace, api, new_pal, folder):
@@ -201,7 +215,7 @@ def test_of_two_people_who_apply_at_once_one_is_refused(palace, api, new_pal, tm
         declare(each, pal, f"greeting: {each.name}\n")
         ok(palace, "plan", each)
     with ThreadPoolExecutor() as pool:
-        codes = list(pool.map(lambda each: run(palace, "apply", each).returncode, folders))
+        codes = list(pool.map(lambda each: run_process(palace, "apply", each).returncode, folders))
     assert sorted(codes) == [0, 1]
     assert document(api, pal)["greeting"] == folders[codes.index(0)].name
 

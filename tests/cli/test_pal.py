@@ -246,6 +246,14 @@ def on_a_terminal(server, *arguments):
     return written.decode()
 
 
+def test_what_would_steer_a_terminal_is_not_printed(palace, new_pal):
+    pal = new_pal(pal_name="A\x1b[31mB")
+    ok(palace, "pal", "patch", pal, "--set", '/system_prompt="one\\u001b[2J\\ntwo"')
+    for command in ("get", "diff"):
+        assert "\x1b" not in ok(palace, "pal", command, pal)
+    assert "A\N{REPLACEMENT CHARACTER}[31mB" in ok(palace, "pal", "list")
+
+
 def test_changes_have_colours_on_a_terminal_and_nowhere_else(palace, new_pal):
     pal = new_pal(greeting="One")
     ok(palace, "pal", "patch", pal, "--set", "/greeting=Two")
