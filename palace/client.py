@@ -3,7 +3,7 @@
 Every failure is one exception, `RemoteError`, whose text tells people what is wrong and how to put it right.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -22,12 +22,30 @@ OnDraft = Literal["refuse", "rebase", "discard"]
 
 
 class RemoteError(Exception):
-    """The server said no, or nothing; `str()` is for people, `status` and `details` are as the server sent them."""
+    """The server said no, or nothing; `str()` is for people.
 
-    def __init__(self, text: str, status: int = 0, details: Iterable[Mapping[str, Any]] = ()) -> None:
+    `status`, `details` and `corrected_patch` are as the server sent them. The latter holds what was sent, with its
+    secrets, so it is not part of the text.
+    """
+
+    def __init__(self, text: str, status: int = 0, answer: Mapping[str, Any] | None = None) -> None:
         super().__init__(text)
         self.status = status
-        self.details = tuple(details)
+        self.answer = answer or {}
+
+    @property
+    def details(self) -> list[Document]:
+        """One entry for each problem."""
+        return [detail for detail in self.answer.get("details", []) if isinstance(detail, dict)]
+
+    @property
+    def corrected_patch(self) -> list[Any]:
+        """A patch that the server would accept instead; empty when it has none."""
+        return self.answer.get("corrected_patch") or []
+
+    def told(self, text: str) -> "RemoteError":
+        """The same failure in other words."""
+        return RemoteError(text, self.status, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +308,8 @@ def _refusal(url: str, answer: "httpx.Response") -> RemoteError:
     except RemoteError as error:
         hint = f" It leads to {answer.headers['location']}." if "location" in answer.headers else ""
         return RemoteError(f"{error}{hint}", status)
-    details = [detail for detail in body.get("details", []) if isinstance(detail, dict)]
-    return RemoteError(_explained(url, status, body, details), status, details)
+    refusal = RemoteError("", status, body)
+    return refusal.told(_explained(url, status, body, refusal.details))
 
 
 def _explained(url: str, status: int, body: Document, details: list[Document]) -> str:
@@ -310,8 +328,6 @@ def _explained(url: str, status: int, body: Document, details: list[Document]) -
     message = message.removeprefix("Bad Request. ")
     headline = "The result would not be a valid PAL:" if message.startswith("{") else message
     lines = [headline, *(line for detail in details if (line := _detail_line(detail, headline)))]
-    if body.get("corrected_patch"):
-        lines += ["This patch would be accepted:", *_patch_lines(body["corrected_patch"])]
     return "\n".join(lines)
 
 
@@ -341,8 +357,3 @@ def _detail_line(detail: Document, headline: str) -> str:
         return ""
     place = detail.get("pointer") or (f"operation {detail['operation']}" if "operation" in detail else "")
     return f"  {place}: {problem}{guess}" if place else f"  {problem}{guess}"
-
-
-def _patch_lines(patch: list[Any]) -> list[str]:
-    texts = [orjson.dumps(operation).decode() for operation in patch]
-    return ["  [" + ",\n   ".join(texts) + "]"]

@@ -143,6 +143,8 @@ class Resource:
     references: tuple[Reference, ...] = ()
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    """Pointers that people write for others, for explanations only; an empty one is the server's own business."""
 
     @cached_property
     def id_member(self) -> str:

@@ -59,8 +59,22 @@ ERROR_SCHEMA: Schema = {
                     "operation": {"type": "integer", "description": "Index of the operation to blame."},
                     "op": {"type": "string"},
                     "at": {"type": "string", "enum": ["op", "path", "from", "value", "patch"]},
+                    "allowed": {"type": "array", "description": "The values that may stand there."},
+                    "nearest": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "JSON Pointers that exist or may exist, one of which may have been meant.",
+                    },
+                    "fix": {
+                        "$ref": f"{COMPONENTS}JsonPatch",
+                        "description": "Operations to send instead of the one to blame; none, where it can go.",
+                    },
                 },
             },
+        },
+        "corrected_patch": {
+            "$ref": f"{COMPONENTS}JsonPatch",
+            "description": "The whole patch with every fix: it succeeds. Only where everything can be mended.",
         },
         "request_id": {"type": "string"},
     },

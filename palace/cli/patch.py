@@ -25,8 +25,8 @@ from palace.cli.remote import (
     print_json,
     tell_written,
 )
-from palace.cli.shown import show_preview
-from palace.client import Terms
+from palace.cli.shown import patch_lines, show_preview
+from palace.client import Preview, Remote, RemoteError, Seen, Terms
 from palace.json_patch import (
     InvalidJson,
     PatchError,
@@ -71,23 +71,45 @@ def patch(
     if not file and not set and not remove:
         raise fail("There is nothing to send: name a FILE (- for standard input), or use --set or --remove.")
     with connected(url, key) as remote:
-        seen = remote.pal(id) if dry_run or set or remove else None
-        if seen is not None and (set or remove):
-            body = [*body, *_operations(seen.document, set or [], remove or [])]
-        if dry_run and seen is not None:
-            preview = remote.preview_patch(id, body, terms)
-            if as_json:
-                print_json(asdict(preview))
-            elif preview.changed:
-                show_preview(console(), seen.document, preview)
-            else:
-                print("Nothing would change.")
-            return
-        written = remote.patch(id, body, terms)
-        if as_json:
-            print_json(written.document if written.changed else remote.document(id))
-        else:
-            tell_written(written, "Patched")
+        try:
+            _patch(remote, id, body, (set or [], remove or []), terms, dry_run=dry_run, as_json=as_json)
+        except RemoteError as error:
+            if not error.corrected_patch:
+                raise
+            lines = [str(error), "This patch would be accepted:", *patch_lines(error.corrected_patch)]
+            raise error.told("\n".join(lines)) from error
+
+
+def _patch(
+    remote: Remote,
+    id: str,
+    body: Any,
+    flags: tuple[list[str], list[str]],
+    terms: Terms,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    seen = remote.pal(id) if dry_run or any(flags) else None
+    if seen is not None and any(flags):
+        body = [*body, *_operations(seen.document, *flags)]
+    if dry_run and seen is not None:
+        _show(seen, remote.preview_patch(id, body, terms), as_json)
+        return
+    written = remote.patch(id, body, terms)
+    if as_json:
+        print_json(written.document if written.changed else remote.document(id))
+    else:
+        tell_written(written, "Patched")
+
+
+def _show(seen: Seen, preview: Preview, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(preview))
+    elif preview.changed:
+        show_preview(console(), seen.document, preview)
+    else:
+        print("Nothing would change.")
 
 
 def _sent(file: str, is_merge_patch: bool) -> Any:

@@ -46,7 +46,7 @@ def find(remote: Remote, file: PalFile, terms: Terms, environment: Mapping[str, 
             return _find_new(remote, file, environment)
         return _find_change(remote, file, file.pal_id, terms, environment)
     except RemoteError as error:
-        raise RemoteError(f"{file.name}: {error}", error.status, error.details) from error
+        raise error.told(f"{file.name}: {error}") from error
 
 
 def _find_new(remote: Remote, file: PalFile, environment: Mapping[str, str]) -> Finding:

@@ -45,5 +45,4 @@ def send_patches(remote: Remote, id: str, etag: str, patches: Sequence[Patch], t
 def _half_done(error: RemoteError, results: list[Written]) -> RemoteError:
     if not any(written.changed for written in results):
         return error
-    text = f"{error}\nThe rest of it was changed before: the API takes conferencing apart from all other members."
-    return RemoteError(text, error.status, error.details)
+    return error.told(f"{error}\nThe rest was changed before: the API takes conferencing apart from all other members.")

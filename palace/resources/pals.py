@@ -36,6 +36,7 @@ from palace.resources.layers import (
     Llm,
     Tts,
 )
+from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
@@ -118,7 +119,8 @@ def _llm_rules(llm: Llm) -> Iterator[Problem]:
 
 def _tts_rules(tts: Tts) -> Iterator[Problem]:
     if tts.external_voice_id and tts.voice_id:
-        yield Problem(("layers", "tts", "voice_id"), "exclusive", "Cannot be used together with external_voice_id.")
+        text, facts = "Cannot be used together with external_voice_id.", {"excludes": "/layers/tts/external_voice_id"}
+        yield Problem(("layers", "tts", "voice_id"), "exclusive", text, facts=facts)
     if tts.tts_engine == "elevenlabs":
         unit = (0, 1)
         ranges = {"speed": (0.7, 1.2), "stability": unit, "similarity_boost": unit, "style": unit}
@@ -278,6 +280,7 @@ PAL = Resource(
             "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
         }
     ),
+    synonyms=SYNONYMS,
     endpoints=(
         Endpoint(
             "POST",

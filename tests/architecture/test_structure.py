@@ -17,6 +17,7 @@ LAYERS: list[list[str]] = [
     ["palace.resource"],
     ["palace.validation", "palace.masks", "palace.accounts"],
     ["palace.judging", "palace.revisions"],
+    ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
     ["palace.config_files", "palace.client"],

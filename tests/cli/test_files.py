@@ -284,6 +284,13 @@ def test_secrets_come_from_the_environment_and_are_in_no_plan(palace, api, new_p
     assert "1 to change" in ok(palace, "plan", folder, VOICE="s3cret-four", TOKEN="s3cret-three")
 
 
+def test_secrets_are_in_no_error_either(palace, new_pal, folder):
+    declare(folder, new_pal(), "pipeline_mode: ech\nlayers: {tts: {api_key: '${env:VOICE}'}}\n")
+    said = refused(palace, "plan", folder, VOICE="s3cret-voice")
+    assert "/pipeline_mode" in said
+    assert "s3cret" not in said
+
+
 def test_every_missing_variable_is_told_before_anything_is_sent(palace, new_pal, folder):
     declare(folder, new_pal(), "greeting: ${env:ONE} ${env:TWO}\n", "a.yaml")
     declare(folder, new_pal(), "greeting: ${env:THREE\n", "b.yaml")

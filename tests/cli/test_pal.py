@@ -93,6 +93,14 @@ def test_long_texts_are_compared_line_by_line(palace, new_pal):
     assert shown == "~ /system_prompt\n      …\n      three\n    - four\n    + vier\n      five\n"
 
 
+def test_a_mistake_is_told_with_what_was_meant_and_a_patch_that_works(palace, new_pal):
+    pal = new_pal()
+    said = refused(palace, "pal", "patch", pal, "--set", "/layers/llm/modle=tavus-x")
+    assert "Did you mean /layers/llm/model?" in said
+    patch = said.partition("This patch would be accepted:\n")[2]
+    assert "Patched" in ok(palace, "pal", "patch", pal, "-", stdin=patch)
+
+
 def test_a_guarded_patch_is_refused_with_what_changed_and_when(palace, api, new_pal):
     pal = new_pal()
     etag = api.get(f"/v2/pals/{pal}").headers["etag"]

@@ -27,7 +27,7 @@ from palace.config_files import (
     write_yaml,
 )
 from palace.json_patch import PatchError, apply_patch, compile_patch, equal
-from tests.json_patch.strategies import documents, values
+from tests.json_patch.strategies import values
 
 MASK = "********"
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.text(
@@ -220,7 +220,13 @@ def test_older_names_are_understood_in_files():
         declared_members({"pal_id": 5})
 
 
-@given(documents.filter(lambda d: isinstance(d, dict)), documents.filter(lambda d: isinstance(d, dict)))
+PALS = st.fixed_dictionaries(
+    {"layers": st.dictionaries(st.sampled_from(["llm", "conferencing", "stt"]), values)},
+    optional={"greeting": values, "languages": values, "memories": values},
+)
+
+
+@given(PALS, PALS)
 def test_the_patches_between_two_pals_lead_from_one_to_the_other(before, after):
     document = before
     for patch in member_patches(before, after):
