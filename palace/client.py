@@ -248,8 +248,12 @@ ON_DRAFT: Mapping[OnDraft, Mapping[str, str]] = {
 def normal_url(url: str) -> str:
     """The URL without a slash or `/v2` at its end. Raises RemoteError for what is no URL of a server."""
     text = url.strip().rstrip("/").removesuffix("/v2")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not text.isprintable():
         raise RemoteError(f"TAVUS_PUBLIC_API_BASE_URL must be like http://127.0.0.1:8790; it is {url!r}.")
     return text
 

@@ -62,7 +62,7 @@ def patch(
     key: Key = "",
 ) -> None:
     """Change a PAL with a JSON Patch: all of it or nothing."""
-    if if_match and if_match[0] not in '"*':
+    if if_match and not if_match.startswith(('"', "W/", "*")):
         if_match = f'"{if_match}"'  # As people copy it, without the quotes that belong to it.
     terms = Terms(comment, if_match, on_draft(force, rebase), merge)
     body = _sent(file, merge) if file else []

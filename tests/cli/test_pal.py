@@ -148,6 +148,10 @@ def test_a_patch_that_cannot_be_is_told_in_a_few_lines(palace, new_pal, argument
             id="no server",
         ),
         pytest.param(["pal", "list"], {"TAVUS_PUBLIC_API_BASE_URL": "localhost"}, "http://127.0.0.1:8790", id="no URL"),
+        pytest.param(
+            ["pal", "list", "--url", "http://a:99999"], {}, "must be like http", id="a port that does not exist"
+        ),
+        pytest.param(["pal", "list", "--url", "http://[::1"], {}, "must be like http", id="half an address"),
         pytest.param(["pal", "get", "p0"], {}, "`palace pal list`", id="an unknown id"),
         pytest.param(["pal", "get", "../faces"], {}, "palace pal list", id="an id with a slash"),
         pytest.param(["pal", "get", STOCK, "--revision", "99"], {}, "no revision 99", id="an unknown revision"),
