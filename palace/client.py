@@ -3,7 +3,7 @@
 Every failure is one exception, `RemoteError`, whose text tells people what is wrong and how to put it right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -345,12 +345,19 @@ def _changed_since(details: list[Document]) -> list[str]:
 
 def _maker_changes(body: Document) -> str:
     draft = body.get("draft") or {}
-    pointers = ", ".join(draft.get("pointers") or []) or "some members"
     who = f" by {draft['changed_by']}" if draft.get("changed_by") else ""
-    return (
-        f"This PAL has a draft in PAL Maker that changes {pointers}{who}.\n"
-        "--rebase carries the draft over when it touches other members; --force discards it."
-    )
+    lines = [
+        f"This PAL has a draft in PAL Maker that changes {_listed(draft.get('pointers'))}{who}. Nothing was changed."
+    ]
+    if draft.get("overlapping"):
+        lines.append(f"Both change {_listed(draft['overlapping'])}. --force discards the draft.")
+    else:
+        lines.append("--rebase keeps the draft and carries it over; --force discards it.")
+    return "\n".join(lines)
+
+
+def _listed(pointers: Sequence[str] | None) -> str:
+    return ", ".join(pointers or []) or "some members"
 
 
 def _detail_line(detail: Document, headline: str) -> str:

@@ -1,5 +1,6 @@
 """`palace pal`: look at PALs, change them and undo changes, on a running server."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +13,10 @@ from palace.cli.remote import (
     AsJson,
     Comment,
     DryRun,
+    Force,
     Key,
     PalId,
+    Rebase,
     Url,
     Yes,
     connected,
@@ -21,6 +24,7 @@ from palace.cli.remote import (
     fail,
     is_confirmed,
     name_of,
+    on_draft,
     print_json,
     printable,
     tell_written,
@@ -138,12 +142,15 @@ def rollback(
     comment: Comment = "",
     dry_run: DryRun = False,
     yes: Yes = False,
+    force: Force = False,
+    rebase: Rebase = False,
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
     """Make a PAL what it was at revision N. This is a new revision: nothing is lost."""
+    terms = Terms(comment, on_draft=on_draft(force, rebase))
     with connected(url, key) as remote:
-        _undo(remote, id, "rollback", {"to": number}, comment, dry_run, yes)
+        _undo(remote, id, "rollback", {"to": number}, terms, dry_run=dry_run, is_sure=yes)
 
 
 @pal.command("revert")
@@ -153,12 +160,15 @@ def revert(
     comment: Comment = "",
     dry_run: DryRun = False,
     yes: Yes = False,
+    force: Force = False,
+    rebase: Rebase = False,
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
     """Take back what revision N changed, and keep what came after it."""
+    terms = Terms(comment, on_draft=on_draft(force, rebase))
     with connected(url, key) as remote:
-        _undo(remote, id, f"revisions/{number}/revert", {}, comment, dry_run, yes)
+        _undo(remote, id, f"revisions/{number}/revert", {}, terms, dry_run=dry_run, is_sure=yes)
 
 
 @pal.command("restore")
@@ -168,18 +178,20 @@ def restore(id: PalId, comment: Comment = "", url: Url = DEFAULT_URL, key: Key =
         tell_written(remote.act(id, "restore", {}, Terms(comment)), "Restored")
 
 
-def _undo(remote: Remote, id: str, action: str, body: dict[str, Any], comment: str, dry_run: bool, yes: bool) -> None:
+def _undo(
+    remote: Remote, id: str, action: str, body: dict[str, Any], terms: Terms, *, dry_run: bool, is_sure: bool
+) -> None:
     seen = remote.pal(id)
-    terms = Terms(comment, if_match=seen.etag)
+    terms = replace(terms, if_match=seen.etag)
     preview = remote.preview_act(id, action, body, terms)
     if not preview.changed:
         print("Nothing changed.")
         return
-    if dry_run or not yes:
+    if dry_run or not is_sure:
         show_preview(console(), seen.document, preview)
     if dry_run:
         return
-    if not yes and not is_confirmed(f"Change {name_of(seen.document)}?"):
+    if not is_sure and not is_confirmed(f"Change {name_of(seen.document)}?"):
         raise fail("Nothing was changed.")
     tell_written(remote.act(id, action, body, terms), "Changed")
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from palace.cli.folder import PalFile, UnusableFile
 from palace.cli.remote import name_of
 from palace.cli.sending import preview_patches
-from palace.cli.shown import patch_lines, server_changes, show_changes
+from palace.cli.shown import effect_line, patch_lines, server_changes, show_changes
 from palace.client import Remote, RemoteError, Terms
 from palace.config_files import (
     PlanEntry,
@@ -91,7 +91,7 @@ def show_finding(console: Console, file: PalFile, finding: Finding) -> None:
     console.print(f"{file.name}: {what}", style="bold")
     show_changes(console, finding.changes, "  ")
     for effect in finding.effects:
-        console.print(f"  also: {effect.get('what')}", style="yellow")
+        console.print(f"  {effect_line(effect)}", style="yellow")
     for patch in entry.patches:
         console.print("  patch:", style="dim")
         for line in patch_lines(patch):

@@ -99,6 +99,8 @@ def tell_written(written: Written, done: str) -> None:
         return
     number = f": revision {written.revision}" if written.revision is not None else ""
     print(f"{done} {name_of(written.document)}{number}.")
+    if written.document.get("discarded_maker_changes"):
+        print("The draft of PAL Maker was discarded.")
     for note in written.stored_differently:
         if "pointer" in note:
             stored = f"was stored as {write_yaml(note['stored']).strip()}" if "stored" in note else "was left out"

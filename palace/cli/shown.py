@@ -34,7 +34,12 @@ def show_preview(console: Console, document: Document, preview: Preview) -> None
     """What a write would change of a PAL as it is now, and what else would happen."""
     show_changes(console, server_changes(document, preview))
     for effect in preview.effects:
-        console.print(f"also: {effect.get('what')} ({effect.get('kind')} {effect.get('id')})", style="yellow")
+        console.print(effect_line(effect), style="yellow")
+
+
+def effect_line(effect: Document) -> str:
+    """What else would happen, in a few words."""
+    return f"also: {effect.get('kind')} {effect.get('id')} {effect.get('what')}"
 
 
 def server_changes(document: Document, preview: Preview) -> list[Change]:
