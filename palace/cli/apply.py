@@ -1,6 +1,6 @@
 """`palace apply`: what the saved plan says, exactly that, guarded with what the plan saw."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,14 +43,14 @@ def apply(
         raise fail(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Work:
     """Where a plan is carried out, and from where."""
 
-    def __init__(self, remote: Remote, folder: Path, source: Path, comment: str) -> None:
-        self.remote = remote
-        self.folder = folder
-        self.source = source
-        self.comment = comment
+    remote: Remote
+    folder: Path
+    source: Path
+    comment: str
 
 
 def _carry_out(work: _Work, plan: Plan, files: list[PalFile], bodies: list[Any]) -> None:
