@@ -254,7 +254,7 @@ class _New:
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
             await tx.add_revision(revision_of(record, self.call, "create", [""], b"", None))
-        notes = stored_differently(self.settled.document, self.fields, self.call, is_new=True)
+        notes = stored_differently(self.settled.document, self.fields, self.call)
         headers = {**version_headers(record.etag, 1), **notes}
         return Outcome(record, {}, document, refs=refs, headers=headers)
 
