@@ -130,6 +130,28 @@ def accepted_writes(session: Session) -> str:
     return pal
 
 
+def drafts(session: Session, pal: str) -> None:
+    """Secrets in a draft that is changed, refused, discarded, brought back, published and met by a live write."""
+    path, secret = f"/v2/pals/{pal}", session.secret
+
+    def draft(*operations: Operation, status: int = 200, **headers: str) -> None:
+        session.send("PATCH", f"{path}/draft", status, json=as_json(*operations), headers=headers)
+
+    draft(("replace", LLM, secret()), ("replace", TTS, secret()))
+    draft(("replace", LLM, secret()), **{"idempotency-key": "draft"})
+    draft(("replace", LLM, [secret()]), status=400, **{"idempotency-key": "refused-draft"})
+    draft(("replace", "/layers/llm/api_kye", secret()), status=422)
+    session.send("GET", f"{path}/draft")
+    session.patch(pal, ("replace", TTS, secret()), status=409)
+    session.send("PATCH", f"{path}?on_draft=rebase", json=as_json(("replace", "/greeting", "Hi.")))
+    session.send("DELETE", f"{path}/draft")
+    session.send("POST", f"{path}/drafts/1/restore")
+    session.send("POST", f"{path}/publish")
+    draft(("replace", LLM, secret()))
+    session.send("PATCH", f"{path}?force=true", json=as_json(("replace", LLM, secret())))
+    session.send("GET", f"{path}/drafts")
+
+
 def previews_and_repetitions(session: Session, pal: str) -> None:
     """Dry runs, and requests under idempotency keys, each sent twice."""
     dry, path = {"dry_run": "true"}, f"/v2/pals/{pal}"
@@ -241,6 +263,7 @@ def test_no_secret_is_found_anywhere_and_each_still_works(tmp_path: Path) -> Non
     with start_palace(data, **settings) as server, server.client() as client:
         session = Session(client)
         pal = accepted_writes(session)
+        drafts(session, pal)
         previews_and_repetitions(session, pal)
         refused_writes(session, pal)
         wrong_bodies(session, pal)

@@ -20,6 +20,7 @@ LAYERS: list[list[str]] = [
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
+    ["palace.config_files", "palace.client"],
     ["palace.api"],
     ["palace.app"],
     ["palace.rotation"],

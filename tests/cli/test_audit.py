@@ -69,6 +69,36 @@ def test_every_accepted_write_is_one_row_and_a_refused_or_previewed_one_is_none(
     assert said(exported(data)[before:]) == [(action, "pal", pal, n) for n, action in enumerate(actions, 1)]
 
 
+def test_what_is_done_to_a_draft_is_logged_under_its_number(tmp_path):
+    data = tmp_path / "data"
+    with start_palace(data) as server, server.client() as client:
+        pal = client.post("/v2/pals", json=PAL).json()["pal_id"]
+        before = len(exported(data))
+        draft = [{"op": "replace", "path": "/greeting", "value": "Later."}]
+        again = [{"op": "replace", "path": "/greeting", "value": "Much later."}]
+        back = [{"op": "replace", "path": "/greeting", "value": client.get(f"/v2/pals/{pal}").json()["greeting"]}]
+        for patch in (draft, again, again, back, draft):
+            assert client.patch(f"/v2/pals/{pal}/draft", json=patch).status_code in (200, 304)
+        assert client.delete(f"/v2/pals/{pal}/draft").status_code == 204
+        assert client.post(f"/v2/pals/{pal}/drafts/2/restore").status_code == 200
+        assert greet(client, pal, "Now.", params={"force": "true"}).status_code == 200
+        assert client.patch(f"/v2/pals/{pal}/draft", json=draft).status_code == 200
+        assert client.post(f"/v2/pals/{pal}/publish").status_code == 200
+    assert [(row["kind"], row["action"], row["revision"]) for row in exported(data)[before:]] == [
+        ("draft", "create", 1),
+        ("draft", "patch", 1),
+        ("draft", "discard", 1),
+        ("draft", "create", 2),
+        ("draft", "discard", 2),
+        ("draft", "restore", 2),
+        ("draft", "discard", 2),
+        ("pal", "patch", 2),
+        ("draft", "create", 3),
+        ("pal", "publish", 3),
+    ]
+    assert {row["id"] for row in exported(data)[before:]} == {pal}
+
+
 def test_a_row_tells_account_key_and_request(logged):
     data, _, before = logged
     row = exported(data)[before]
