@@ -15,6 +15,7 @@ import orjson
 KEY_BYTES = 32
 ROW = b"palace audit row\n"
 HEAD = b"palace audit head\n"
+REQUEST = b"palace request\n"
 MOST_TAGS = 4
 """Guesses about what an altered row was: with them, rows that follow one are still checked."""
 
@@ -70,11 +71,15 @@ class Keyed:
 
 
 class Chain:
-    """Makes the MACs of one log; rows and heads have keys of their own, so that neither passes for the other."""
+    """Makes the MACs of one log; rows and heads have keys of their own, so that neither passes for the other.
+
+    Its key is the server's own and outlives every master key, so requests are told apart with it, too.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._rows = Keyed(Keyed(key).mac(ROW))
         self._heads = Keyed(Keyed(key).mac(HEAD))
+        self._requests = Keyed(Keyed(key).mac(REQUEST))
 
     def start(self) -> Head:
         """The head of a log without rows."""
@@ -83,6 +88,10 @@ class Chain:
     def head(self, seq: int, mac: bytes) -> Head:
         """The head of a log that ends with this row."""
         return Head(seq, self._heads.mac(b"%d:%b" % (seq, mac)))
+
+    def fingerprint(self, request: bytes) -> bytes:
+        """What tells whether two requests are the same, and, without the key, nothing about a secret in them."""
+        return self._requests.mac(request)
 
     def mac(self, tag: bytes, seq: int, deed: Deed) -> bytes:
         """What binds a row to the log before it, whose tag is `tag`. The row is encoded as one JSON array."""
