@@ -187,6 +187,51 @@ class MovedSince(ClientError):
     code = "moved_since"
 
 
+class NoSuchDraft(ClientError):
+    """404: the object has no open draft, or none with this number."""
+
+    status = 404
+    code = "no_draft"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("Draft not found", [Detail(self.code, problem)])
+
+
+class DraftInTheWay(ClientError):
+    """409: another draft is open, and an object has one at a time."""
+
+    status = 409
+    code = "draft_open"
+
+
+class MakerChanges(ClientError):
+    """409: a change would go live past a draft (contract 2.6). Clients know the text, and the member `conflict`.
+
+    `draft` tells whose changes these are and from when, `pointers` where, `overlapping` where both write.
+    """
+
+    status = 409
+    code = "maker_changes"
+
+    def __init__(
+        self,
+        draft: Mapping[str, Any],
+        pointers: Sequence[str],
+        overlapping: Sequence[str],
+        details: Sequence[Detail] = (),
+    ) -> None:
+        found = details or [Detail(self.code, "Changed in the draft.", pointer) for pointer in pointers]
+        super().__init__("This PAL has changes in PAL Maker. Retry with force=true", found)
+        self.draft = draft
+        self.places = {"pointers": pointers, "overlapping": overlapping}
+
+    def body(self, words: Words, request_id: str) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        places = {name: [words.pointer(pointer) for pointer in pointers] for name, pointers in self.places.items()}
+        draft = {**self.draft, **places}
+        return {**super().body(words, request_id), "conflict": self.code, "draft": draft}
+
+
 class KeyReused(ClientError):
     """422: an idempotency key that stands for another request."""
 

@@ -81,7 +81,7 @@ def inside(folder: Path, **environment: str) -> Iterator[Inside]:
             settings = load_settings(
                 {"PALACE_DATA": str(folder / "inside"), "PALACE_DURABILITY": "normal", **environment}
             )
-            services = open_services(settings)
+            services = runner.run(open_services(settings))
             runner.run(prepare(settings, services))
             account = runner.run(services.store.reading.find_account(FIRST_ACCOUNT))
             try:

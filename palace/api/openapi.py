@@ -76,6 +76,8 @@ ERROR_SCHEMA: Schema = {
             "$ref": f"{COMPONENTS}JsonPatch",
             "description": "The whole patch with every fix: it succeeds. Only where everything can be mended.",
         },
+        "conflict": {"type": "string", "description": "`maker_changes`: a draft is in the way; `draft` tells which."},
+        "draft": {"type": "object", "description": "Whose changes wait, from when, at which `pointers`."},
         "request_id": {"type": "string"},
     },
 }
@@ -287,7 +289,7 @@ def _headers(endpoint: Endpoint) -> list[Schema]:
 
 
 def _is_of_one_document(endpoint: Endpoint) -> bool:
-    return endpoint.path == "/{id}"
+    return endpoint.path in ("/{id}", "/{id}/draft")
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from palace.call import STOCK_OWNER, Call, Reply
-from palace.errors import ClientError, Detail, MalformedPatch, PatchDoesNotFit
+from palace.errors import ClientError, Detail, MakerChanges, MalformedPatch, PatchDoesNotFit, PreconditionFailed
 from palace.json_patch import (
     Applied,
     Conflict,
@@ -32,16 +33,18 @@ from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 Operations = tuple[Operation, ...]
 Prepare = Callable[[Operations, Document], Operations]
+Refusal = Callable[[Transaction, Record, Call], Awaitable[PreconditionFailed | None]]
 
 BAD_POINTERS = {"missing_parent", "invalid_index"}
 """Conflicts that the API answers with 400: the pointer leads nowhere. All others are 422 (contract 2.5)."""
 
 
-def _as_sent(operations: Operations, _before: Document) -> Operations:
+def as_sent(operations: Operations, _before: Document) -> Operations:
+    """The operations, as a client sent them."""
     return operations
 
 
-async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = _as_sent) -> Reply:
+async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = as_sent) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
     `prepare` sees the operations and the document first; it may refuse them, or exchange one for another at its place.
@@ -53,15 +56,17 @@ async def patch(resource: Resource, call: Call, services: Services, *, prepare: 
         if (record is None or record.owner == STOCK_OWNER) and not call.is_merge_patch:
             compiled_patch(call.body, services.limits)  # What is no patch is refused as one, whatever it was sent to.
         record = own(resource, record)
-        editor = _Editor(resource, tx, call, record, orjson.loads(record.body), prepare, services)
+        before = orjson.loads(record.body)
+        keep = partial(store_change, resource, tx, call, record, before)
+        editor = Editor(resource, tx, call, record, before, prepare, keep, services)
         return await guarded(tx, call, record, editor.change, services)
 
     return await carry_out(call, services, change, lambda outcome: patched(outcome, resource, call))
 
 
 @dataclass(frozen=True, slots=True)
-class _Editor:
-    """One object to be patched, inside a transaction."""
+class Editor:
+    """One object to be patched, inside a transaction; `keep` judges and stores what the patch makes of it."""
 
     resource: Resource
     tx: Transaction
@@ -69,6 +74,7 @@ class _Editor:
     record: Record
     before: Document
     prepare: Prepare
+    keep: Callable[[Wanted, Services], Awaitable[Outcome]]
     services: Services
 
     async def change(self) -> Outcome:
@@ -81,6 +87,8 @@ class _Editor:
             if call.is_merge_patch:
                 return await self.apply(merge_operations(self.before, call.body, limits), "merge_patch", is_sent=False)
             return await self.apply(compiled_patch(call.body, limits), "patch")
+        except MakerChanges:
+            raise
         except ClientError as error:
             what = (self.resource, self.before, call.body, error, self.attempt, limits)
             mended = await mend_leniently(*what) if call.is_lenient else None
@@ -92,10 +100,12 @@ class _Editor:
         return outcome
 
     async def attempt(self, patch: Json) -> ClientError | None:
-        """What is wrong with a patch, if anything; it is carried out, and undone."""
+        """What is wrong with a patch, if anything; it is carried out, and undone. A draft in its way is no fault."""
         try:
             async with self.tx.rehearsal():
                 await self.apply(compiled_patch(patch, self.services.limits), "patch")
+        except MakerChanges:
+            return None
         except ClientError as error:
             return error
         return None
@@ -106,11 +116,16 @@ class _Editor:
         if not applied.changed:
             return unchanged(self.record, self.before)
         wanted = Wanted(applied.document, action, operations if is_sent else ())
-        return await store_change(self.resource, self.tx, self.call, self.record, self.before, wanted, self.services)
+        return await self.keep(wanted, self.services)
 
 
 async def guarded(
-    tx: Transaction, call: Call, record: Record, attempt: Callable[[], Awaitable[Outcome]], services: Services
+    tx: Transaction,
+    call: Call,
+    record: Record,
+    attempt: Callable[[], Awaitable[Outcome]],
+    services: Services,
+    refusal: Refusal = precondition_failed,
 ) -> Outcome:
     """What `attempt` makes of the record, unless `If-Match` names another state of it.
 
@@ -121,13 +136,13 @@ async def guarded(
     try:
         outcome = await attempt()
     except ClientError as error:
-        refusal = await precondition_failed(tx, record, call) if stale else None
-        if refusal is not None:
-            raise refusal from error
+        refused = await refusal(tx, record, call) if stale else None
+        if refused is not None:
+            raise refused from error
         raise
-    refusal = await precondition_failed(tx, record, call) if stale and outcome.changed else None
-    if refusal is not None:
-        raise refusal
+    refused = await refusal(tx, record, call) if stale and outcome.changed else None
+    if refused is not None:
+        raise refused
     return outcome
 
 

@@ -1,20 +1,20 @@
 """A data folder as the first version of the server left it: schema 0001, secrets sealed inside the documents' rows."""
 
 import json
+import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import apsw
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from palace.app import DATABASE, MASTER_KEY
-from palace.ids import Ids
 from palace.keys import digest
 from palace.storage.migrate import migrations
-from palace.vault import Vault, load_master_key
 from tests.serving import KEY, STOCK_FACE
 
 MINE, YOURS, STOCK = 1, 2, 0
+MASTER_KEY = bytes(range(32))
 MASK = "*" * 8
 LLM_KEY, TTS_KEY = "/layers/llm/api_key", "/layers/tts/api_key"
 SECRETS = {LLM_KEY: "sk-old-llm-1b9f", TTS_KEY: "el-old-ключ-夜"}
@@ -80,8 +80,8 @@ ROWS: list[tuple[int, int, int, dict[str, Any], dict[str, str]]] = [
 def write_first_schema(folder: Path) -> None:
     """Make the folder, with a master key, two accounts, keys, documents, secrets and a claimed name."""
     folder.mkdir()
-    vault = Vault(load_master_key(folder / MASTER_KEY, Ids()), Ids())
-    connection = apsw.Connection(str(folder / DATABASE))
+    (folder / "master.key").write_text(MASTER_KEY.hex() + "\n")
+    connection = apsw.Connection(str(folder / "palace.db"))
     connection.pragma("journal_mode", "wal")
     number, script = migrations()[0]
     connection.execute(script)
@@ -95,14 +95,18 @@ def write_first_schema(folder: Path) -> None:
     for seq, owner, revision, document, secrets in ROWS:
         kind = "pal" if "pal_id" in document else "face"
         id = document[f"{kind}_id"]
-        sealed = {
-            place: b64encode(vault.seal(secret, f"{kind}/{id}{place}")).decode() for place, secret in secrets.items()
-        }
+        sealed = {place: seal(secret, f"{kind}/{id}{place}") for place, secret in secrets.items()}
         row = (seq, kind, id, owner, revision, document["created_at"], document["updated_at"])
         row += (text(sealed) if sealed else None, text(document))
         connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.execute("INSERT INTO claims VALUES ('conferencing_username', 'night.desk', 'pal', 'p00000000005')")
     connection.close()
+
+
+def seal(secret: str, place: str) -> str:
+    """A secret as it was sealed for its place."""
+    nonce = os.urandom(12)
+    return b64encode(nonce + AESGCM(MASTER_KEY).encrypt(nonce, secret.encode(), place.encode())).decode()
 
 
 def text(value: Any) -> bytes:

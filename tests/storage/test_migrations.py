@@ -9,12 +9,13 @@ from contextlib import closing
 import apsw
 import pytest
 
-from palace.app import DATABASE
 from palace.etags import content_etag
 from palace.storage import SqliteStore, StorageFailure
 from palace.storage.migrate import migrations
 from tests.inside import inside
 from tests.storage.first_schema import MINE, ROWS, YOURS, text, write_first_schema
+
+DATABASE = "palace.db"
 
 
 @pytest.fixture

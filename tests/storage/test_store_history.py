@@ -220,7 +220,7 @@ def test_what_was_deleted_long_ago_is_forgotten_with_its_history_and_secrets(pla
         for id, day in (("p1", DAYS[1]), ("p2", DAYS[3])):
             found = await store.reading.get("pal", id, MINE)
             await store.transact(lambda tx, found=found, day=day: tx.hide(found, day, 1))
-        await store.transact(lambda tx: tx.forget(deleted_before=DAYS[3], answered_before=NOW))
+        assert len(await store.transact(lambda tx: tx.forget_documents(DAYS[3], 10))) == 1
         found = [await store.reading.get_with_deleted("pal", id, MINE) for id in ids]
         assert [item is not None for item in found] == [False, True, True]
         assert {secret for secret, _, _ in await store.reading.all_secrets()} == {"s-p2", "s-p3"}
@@ -257,7 +257,7 @@ def test_old_answers_are_forgotten_and_young_ones_kept(play):
         mine = await account(store)
         for key, day in (("old", DAYS[1]), ("young", DAYS[3])):
             await store.transact(lambda tx, key=key, day=day: tx.add_answer(mine, key, day, kept))
-        await store.transact(lambda tx: tx.forget(deleted_before=NOW, answered_before=DAYS[3]))
+        assert await store.transact(lambda tx: tx.forget_answers(DAYS[3], 10)) == 1
         assert await store.reading.find_answer(mine, "old", NOW) is None
         assert await store.reading.find_answer(mine, "young", NOW) == kept
 
