@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import unified_diff
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -40,7 +41,7 @@ async def list_revisions(resource: Resource, call: Call, services: Services) -> 
     tx = services.store.reading
     record = await remembered_record(resource, tx, call, services)
     found = await tx.revisions(record.seq, before=before, limit=limit + 1)
-    said = [_summary(one, older, call) for one, older in zip(found, [*found[1:], None], strict=True)][:limit]
+    said = [_summary(one, older, call) for one, older in zip_longest(found, found[1:])][:limit]
     cursor = _cursor(found[limit - 1].number) if len(found) > limit else None
     return _spelled({"data": said, "next_cursor": cursor})
 
@@ -87,6 +88,8 @@ def _between(old: State, new: State) -> Delta:
 
 
 def _summary(revision: Revision, older: Revision | None, call: Call) -> dict[str, Any]:
+    if older is not None and older.number != revision.number - 1:  # History was off in between.
+        older = None
     return {
         "revision": revision.number,
         "action": revision.action,
@@ -112,7 +115,7 @@ def _change(change: Change, call: Call) -> dict[str, Any]:
 
 def _lines(document: Document) -> list[str]:
     said = {name: value for name, value in document.items() if name != STAMPED}
-    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode().splitlines()
+    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode().split("\n")  # Strings may hold other line ends.
 
 
 def _spelled(said: Mapping[str, Any]) -> Reply:
@@ -127,8 +130,8 @@ def _number_in(cursor: str) -> int:
     if not cursor:
         return AFTER_ALL
     try:
-        return int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")[:15])
-    except ValueError as error:
+        return as_number(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"), "cursor")
+    except (ValueError, BadRequest) as error:
         problem = "This is not a cursor: leave it out, or send next_cursor of the page before."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem)]) from error
 
@@ -150,8 +153,7 @@ def _restorable_since(services: Services) -> str:
 
 async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
     """Make the object say again what it said at the revision `to`, in a new revision; secrets come back with it."""
-    to = _wanted_revision(call.body)
-    _take_comment(call)
+    to = min(_body_of(call, "to")["to"], AFTER_ALL)  # SQLite has no larger numbers.
 
     async def go_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -168,7 +170,7 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
 async def revert(resource: Resource, call: Call, services: Services) -> Reply:
     """Take back what one revision changed and nothing else. Raises MovedSince when some of it was changed again."""
     number = as_number(call.ids["number"], "revision")
-    _take_comment(call)
+    _body_of(call)
 
     async def take_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -192,7 +194,9 @@ def _without(resource: Resource, record: Record, before: Document, older: State,
     in_the_way = [change.pointer for change in moved(before, back)]
     in_the_way += [pointer for pointer in delta.exchanged if refs.get(pointer) != state.refs[pointer]]
     document = make(before, back) if not in_the_way else None
-    if document is not None:
+    if document is None:  # Or the object around a member is gone.
+        in_the_way = in_the_way or [change.pointer for change in back if make(before, [change]) is None]
+    else:
         refs = _refs_without(refs, older, state)
         in_the_way = _readdressed_secrets(resource, document, refs, older, (before, load_refs(record.secrets)))
     if document is None or in_the_way:
@@ -228,7 +232,7 @@ def _readdressed_secrets(
 
 async def restore(resource: Resource, call: Call, services: Services) -> Reply:
     """Bring a deleted object back as it was, with its history. Raises InvalidId when it is gone for good."""
-    _take_comment(call)
+    _body_of(call)
 
     async def bring_back(tx: Transaction) -> Outcome:
         record = await remembered_record(resource, tx, call, services)
@@ -245,25 +249,23 @@ async def restore(resource: Resource, call: Call, services: Services) -> Reply:
     return await carry_out(call, services, bring_back, shown)
 
 
-def _wanted_revision(body: Any) -> int:
-    """`to` of the body of a rollback. Raises InvalidDocument."""
+def _body_of(call: Call, *needed: str) -> Document:
+    """The body: an object with the `needed` integers and perhaps a comment, which is taken. Raises InvalidDocument."""
+    body = {} if call.body is None else call.body
     if not isinstance(body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    to: int | None = body.get("to")
-    problems = [Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in ("to", "comment")]
-    if "to" not in body:
-        problems.append(Problem(("to",), "missing", "Missing data for required field."))
-    elif type(to) is not int:
-        problems.append(Problem(("to",), "wrong_type", "Not a valid integer."))
-    if problems or to is None:
+    problems = [
+        Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in (*needed, "comment")
+    ]
+    for name in needed:
+        if name not in body:
+            problems.append(Problem((name,), "missing", "Missing data for required field."))
+        elif type(body[name]) is not int:
+            problems.append(Problem((name,), "wrong_type", "Not a valid integer."))
+    if not isinstance(body.get("comment", ""), str):
+        problems.append(Problem(("comment",), "wrong_type", "Not a valid string."))
+    if problems:
         raise refuse(problems)
-    return to
-
-
-def _take_comment(call: Call) -> None:
-    """A comment in the body counts as well as one in the header or the query."""
-    if isinstance(call.body, dict) and "comment" in call.body:
-        comment = call.body["comment"]
-        if not isinstance(comment, str):
-            raise refuse([Problem(("comment",), "wrong_type", "Not a valid string.")])
-        call.comment = checked_comment(comment)
+    if "comment" in body:
+        call.comment = checked_comment(body["comment"])
+    return body

@@ -1,5 +1,6 @@
 """Query parameters as values."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ from palace.errors import BadRequest, Detail
 
 MOST_DIGITS = 15
 LONGEST_COMMENT = 500
+NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+"""categories of characters: control characters, halves of a character, ends of lines and paragraphs"""
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
@@ -56,7 +59,7 @@ def is_dry_run(query: Mapping[str, str]) -> bool:
 def checked_comment(text: str) -> str | None:
     """What a client says about its change: one line, or nothing. Raises BadRequest."""
     text = text.strip()
-    if len(text) > LONGEST_COMMENT or not text.isprintable():
+    if len(text) > LONGEST_COMMENT or any(unicodedata.category(one) in NOT_IN_A_LINE for one in text):
         problem = f"A comment is one line of at most {LONGEST_COMMENT} characters."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_comment", problem)])
     return text or None
