@@ -45,6 +45,11 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
     return load_settings(os.environ, flags)
 
 
+def environment() -> Mapping[str, str]:
+    """The environment, for files that refer to it."""
+    return os.environ
+
+
 class CannotListen(Exception):
     """The address is in use, or not one of this machine."""
 

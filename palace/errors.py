@@ -23,6 +23,10 @@ class Detail:
     op: str | None = None
     at: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    nearest: tuple[str, ...] = ()
+    """places that exist or may exist, one of which may have been meant"""
+    fix: tuple[Mapping[str, Any], ...] | None = None
+    """operations to send instead of the one to blame; none at all, where that is `()`"""
 
     def as_json(self, words: Words) -> dict[str, Any]:
         """The entry of `details`, without the members that do not apply."""
@@ -37,7 +41,12 @@ class Detail:
             said |= {"pointer": words.pointer(self.pointer)}
         if self.resolved is not None:
             said |= {"resolved": words.pointer(self.resolved)}
-        return said | dict(self.facts)
+        said |= self.facts
+        if self.nearest:
+            said |= {"nearest": [words.pointer(pointer) for pointer in self.nearest]}
+        if self.fix is not None:
+            said |= {"fix": words.patch(self.fix)}
+        return said
 
 
 class ClientError(Exception):
@@ -51,12 +60,27 @@ class ClientError(Exception):
         self.text = text
         self.details = tuple(details) or (Detail(self.code, text),)
         self.headers = dict(headers or {})
+        self.corrected_patch: tuple[Mapping[str, Any], ...] | None = None
+
+    def explained(
+        self, details: Sequence[Detail], corrected_patch: Sequence[Mapping[str, Any]] | None
+    ) -> "ClientError":
+        """The same mistake with more to say about it, as another exception."""
+        twin = type(self).__new__(type(self), self.text)
+        twin.__dict__.update(self.__dict__)
+        twin.__cause__ = self.__cause__
+        twin.details = tuple(details) or self.details
+        twin.corrected_patch = None if corrected_patch is None else tuple(corrected_patch)
+        return twin
 
     def body(self, words: Words, request_id: str) -> dict[str, Any]:
         """The JSON body of the answer."""
         sentence = words.sentence(self.text)
         details = [detail.as_json(words) for detail in self.details]
-        return {"message": sentence, "error": sentence, "details": details, "request_id": request_id}
+        said: dict[str, Any] = {"message": sentence, "error": sentence, "details": details}
+        if self.corrected_patch is not None:
+            said["corrected_patch"] = words.patch(self.corrected_patch)
+        return said | {"request_id": request_id}
 
 
 class InvalidAccessToken(ClientError):
@@ -161,6 +185,51 @@ class MovedSince(ClientError):
 
     status = 409
     code = "moved_since"
+
+
+class NoSuchDraft(ClientError):
+    """404: the object has no open draft, or none with this number."""
+
+    status = 404
+    code = "no_draft"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("Draft not found", [Detail(self.code, problem)])
+
+
+class DraftInTheWay(ClientError):
+    """409: another draft is open, and an object has one at a time."""
+
+    status = 409
+    code = "draft_open"
+
+
+class MakerChanges(ClientError):
+    """409: a change would go live past a draft (contract 2.6). Clients know the text, and the member `conflict`.
+
+    `draft` tells whose changes these are and from when, `pointers` where, `overlapping` where both write.
+    """
+
+    status = 409
+    code = "maker_changes"
+
+    def __init__(
+        self,
+        draft: Mapping[str, Any],
+        pointers: Sequence[str],
+        overlapping: Sequence[str],
+        details: Sequence[Detail] = (),
+    ) -> None:
+        found = details or [Detail(self.code, "Changed in the draft.", pointer) for pointer in pointers]
+        super().__init__("This PAL has changes in PAL Maker. Retry with force=true", found)
+        self.draft = draft
+        self.places = {"pointers": pointers, "overlapping": overlapping}
+
+    def body(self, words: Words, request_id: str) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        places = {name: [words.pointer(pointer) for pointer in pointers] for name, pointers in self.places.items()}
+        draft = {**self.draft, **places}
+        return {**super().body(words, request_id), "conflict": self.code, "draft": draft}
 
 
 class KeyReused(ClientError):

@@ -1,13 +1,13 @@
 """Is this a document that may be stored? Its model, its rules, its references and the names it claims."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from palace.json_patch import Operation, equal
-from palace.resource import Document, Problem, Resource, value_at
+from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, value_at
 from palace.storage import NameTaken, Transaction
 from palace.validation import problems_of, refuse
 
@@ -72,6 +72,14 @@ def writable(resource: Resource, before: Document, after: Any) -> tuple[Document
     fields = dict(after)
     changed = [name for name in resource.read_only if not equal(fields.pop(name, None), before[name])]
     return fields, [Problem((name,), "read_only", "Read-only field.") for name in changed]
+
+
+def framed(resource: Resource, fields: Document, stamps: Mapping[str, Any]) -> Document:
+    """The whole document: the id first, then what the client may write, then what the server writes."""
+    document = {resource.id_member: stamps[resource.id_member], **fields, **resource.born_with}
+    for name in (*resource.born_with, *READ_ONLY_TIMES):
+        document[name] = stamps.get(name, resource.born_with.get(name))
+    return document
 
 
 async def check_references(

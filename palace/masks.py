@@ -1,6 +1,6 @@
 """Secrets in documents: shown as a mask, kept sealed in a table of their own, never shown again (contract 1.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -76,7 +76,7 @@ class Sealer:
     kind: str
     id: str
 
-    async def seal(self, settled: Settled, tx: Transaction, known: Refs) -> tuple[Refs, Fresh]:
+    async def seal(self, settled: Settled, tx: Transaction, *known: Refs) -> tuple[Refs, Fresh]:
         """The secrets of the document, and those of them that are new.
 
         A secret that was stored at its place already keeps its id, so that writing it again changes nothing.
@@ -85,18 +85,22 @@ class Sealer:
         new: dict[str, tuple[str, bytes]] = {}
         for pointer, secret in settled.fresh.items():
             place = f"{self.kind}/{self.id}{pointer}"
-            if pointer in known and await self._is_known(secret, known[pointer], place, tx):
-                refs[pointer] = known[pointer]
-                continue
-            refs[pointer] = self.ids.new("", SECRET_HEX_DIGITS)
-            new[refs[pointer]] = place, self.vault.seal(secret, place)
+            candidates = dict.fromkeys(stored[pointer] for stored in known if pointer in stored)
+            ref = await self._found(secret, candidates, place, tx)
+            if ref is None:
+                ref = self.ids.new("", SECRET_HEX_DIGITS)
+                new[ref] = place, self.vault.seal(secret, place)
+            refs[pointer] = ref
         return refs, new
 
-    async def _is_known(self, secret: str, ref: str, place: str, tx: Transaction) -> bool:
-        sealed = await tx.get_secret(ref)
-        with suppress(VaultError):
-            return sealed is not None and self.vault.open(sealed, place) == secret
-        return False
+    async def _found(self, secret: str, candidates: Iterable[str], place: str, tx: Transaction) -> str | None:
+        """The id among the candidates under which this very secret is stored."""
+        for ref in candidates:
+            sealed = await tx.get_secret(ref)
+            with suppress(VaultError):
+                if sealed is not None and self.vault.open(sealed, place) == secret:
+                    return ref
+        return None
 
 
 def _problem_with_mask(
@@ -118,6 +122,28 @@ def readdressed(secret: Secret, document: Document, before: Document) -> str | N
         if value_at(document, bound) != value_at(before, bound):
             return sibling
     return None
+
+
+def carried_refs(refs: Refs, before: Refs, after: Refs) -> Refs:
+    """The secrets `refs`, with what became other ones between two states made to them too."""
+    exchanged = {pointer: after.get(pointer) for pointer in {**before, **after}}
+    exchanged = {pointer: ref for pointer, ref in exchanged.items() if ref != before.get(pointer)}
+    return {pointer: ref for pointer, ref in {**refs, **exchanged}.items() if ref is not None}
+
+
+def readdressed_secrets(
+    resource: Resource, document: Document, refs: Refs, *sources: tuple[Document, Refs]
+) -> list[str]:
+    """Pointers of secrets that would be sent to an address that they were stored for in none of the `sources`."""
+    wrong = []
+    for secret in resource.secrets:
+        pointer = format_pointer(secret.pointer)
+        if pointer not in refs or value_at(document, secret.pointer) is None:
+            continue
+        known = [said for said, behind in sources if behind.get(pointer) == refs[pointer]]
+        if all(readdressed(secret, document, said) for said in known):
+            wrong.append(pointer)
+    return wrong
 
 
 def _with_value(document: Document, pointer: tuple[str, ...], value: str) -> Document:

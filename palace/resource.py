@@ -89,7 +89,7 @@ class Endpoint:
     `path` is relative to the collection, with `{id}` for the object's id. `answers` maps a status to its meaning; what
     the 200 holds is a document, a page of them, or what `answer_schema` says. `required` are members of the body that
     only the newer family of routes demands. An `object` is a body of the operation's own, described by `body_schema`;
-    an `optional` one may be left out. `number` in the path is that of a revision.
+    an `optional` one may be left out. `number` in the path is that of a revision or a draft.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -118,11 +118,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafts:
+    """Changes of an object may wait as a draft to be published: all but those at `live_only` and below it."""
+
+    live_only: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Legacy:
-    """The older name of a kind, and of the collection under which the same objects are served."""
+    """The older name of a kind, of the collection under which the same objects are served, and of their members."""
 
     kind: str
     collection: str
+    aliases: Aliases = NO_ALIASES
 
 
 @dataclass(frozen=True)
@@ -138,11 +146,18 @@ class Resource:
     example: Document
     endpoints: tuple[Endpoint, ...]
     born_with: Mapping[str, Any] = field(default_factory=dict)
-    aliases: Aliases = NO_ALIASES
     rules: Callable[[Any], Iterable[Problem]] = lambda _document: ()
     references: tuple[Reference, ...] = ()
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    drafts: Drafts | None = None
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    """Pointers that people write for others, for explanations only; an empty one is the server's own business."""
+
+    @property
+    def aliases(self) -> Aliases:
+        """The other spellings of members."""
+        return self.legacy.aliases
 
     @cached_property
     def id_member(self) -> str:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from palace.errors import ClientError, Detail, InvalidDocument
-from palace.json_patch import Operation, format_pointer
+from palace.json_patch import END_OF_ARRAY, Operation, format_pointer
 from palace.resource import Problem
 
 WHOLE_DOCUMENT = "_schema"
@@ -63,7 +63,8 @@ def _problem(found: ErrorDetails) -> Problem:
 
 def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) -> ClientError:
     """The 400 that tells all `problems`, each blamed on the operation that caused it, where there is one."""
-    details = [_detail(problem, operations) for problem in problems]
+    blame = _Blame(operations)
+    details = [_detail(problem, blame) for problem in problems]
     first = problems[0]
     if first.form == "bare":
         return ClientError(first.text, details)
@@ -89,25 +90,39 @@ def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
     return fields
 
 
-def _detail(problem: Problem, operations: Sequence[Operation]) -> Detail:
+def _detail(problem: Problem, blame: "_Blame") -> Detail:
     detail = Detail(problem.code, problem.text, format_pointer(problem.pointer), facts=problem.facts)
-    blamed = _blamed(problem.pointer, operations)
-    if blamed is None:
+    operation = blame.on(problem.pointer)
+    if operation is None:
         return detail
-    op = operations[blamed].op
-    return replace(detail, operation=blamed, op=op, at="value" if op in {"add", "replace"} else "path")
+    at: Literal["value", "path"] = "value" if operation.op in {"add", "replace"} else "path"
+    return replace(detail, operation=operation.position, op=operation.op, at=at)
 
 
-def _blamed(pointer: tuple[str | int, ...], operations: Sequence[Operation]) -> int | None:
-    """The last operation that wrote at, above or below the place."""
-    place = tuple(map(str, pointer))
-    for index in range(len(operations) - 1, -1, -1):
-        operation = operations[index]
-        if operation.op == "test":
-            continue
-        written = [operation.tokens]
-        if operation.op == "move" and operation.source_tokens is not None:
-            written.append(operation.source_tokens)
-        if any(all(a == b or b == "-" for a, b in zip(place, tokens, strict=False)) for tokens in written):
-            return index
-    return None
+class _Blame:
+    """Which operation of a patch is the last one that wrote at, above or below a place."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self._at: dict[tuple[str, ...], int] = {}
+        self._at_or_below: dict[tuple[str, ...], int] = {}
+        for index, operation in enumerate(operations):
+            if operation.op != "test":
+                self._note(operation.tokens, index)
+                if operation.op == "move":
+                    self._note(operation.source_tokens or (), index)
+
+    def _note(self, tokens: tuple[str, ...], index: int) -> None:
+        if tokens[-1:] == (END_OF_ARRAY,):  # Whatever became its index: it wrote into the array.
+            tokens = tokens[:-1]
+        self._at[tokens] = index
+        for depth in range(len(tokens) + 1):
+            self._at_or_below[tokens[:depth]] = index
+
+    def on(self, pointer: Sequence[str | int]) -> Operation | None:
+        """The operation to blame for what is wrong at a place, if one is."""
+        place = tuple(map(str, pointer))
+        found = [self._at_or_below.get(place, -1)]
+        found += [self._at.get(place[:depth], -1) for depth in range(len(place))]
+        index = max(found)
+        return self._operations[index] if index >= 0 else None

@@ -123,6 +123,21 @@ def legacy_tokens(tokens: Iterable[Json], known: Aliases) -> list[Json]:
     return spelled
 
 
+def legacy_operation(operation: Mapping[str, Json], known: Aliases) -> dict[str, Json]:
+    """An operation of a JSON Patch as the persona/replica family of routes spells it."""
+    spelled = dict(operation)
+    for member in ("from", "path"):
+        if isinstance(operation.get(member), str):
+            tokens = operation[member].split("/")
+            spelled[member] = "/".join([*tokens[:1], *legacy_tokens(tokens[1:], known)])
+    if "value" in operation and isinstance(operation.get("path"), str):
+        below = known
+        for token in operation["path"].split("/")[1:]:
+            below = below.below.get(token, NO_ALIASES)
+        spelled["value"] = legacy_document(operation["value"], below)
+    return spelled
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The vocabulary of one route: which family it belongs to, and the aliases of its resource."""
@@ -148,18 +163,10 @@ class Words:
         return "/".join(["", *legacy_tokens(pointer.split("/")[1:], self.known)]) if pointer else pointer
 
     def patch(self, operations: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
-        """A JSON Patch in the words of this route: its pointers, and the names of members in its values."""
+        """The operations of a JSON Patch in the words of this route."""
         if not self.is_legacy:
             return [dict(operation) for operation in operations]
-        return [self._operation(operation) for operation in operations]
-
-    def _operation(self, operation: Mapping[str, Json]) -> dict[str, Json]:
-        spelled = {**operation, "path": self.pointer(operation["path"])}
-        if "from" in operation:
-            spelled["from"] = self.pointer(operation["from"])
-        if "value" in operation:
-            spelled["value"] = self.value(operation["value"], operation["path"].split("/")[1:])
-        return spelled
+        return [legacy_operation(operation, self.known) for operation in operations]
 
     def value(self, value: Json, tokens: Iterable[str]) -> Json:
         """The value at a place, with the names of its members in the words of this route."""

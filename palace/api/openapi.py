@@ -59,9 +59,25 @@ ERROR_SCHEMA: Schema = {
                     "operation": {"type": "integer", "description": "Index of the operation to blame."},
                     "op": {"type": "string"},
                     "at": {"type": "string", "enum": ["op", "path", "from", "value", "patch"]},
+                    "allowed": {"type": "array", "description": "The values that may stand there."},
+                    "nearest": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "JSON Pointers that exist or may exist, one of which may have been meant.",
+                    },
+                    "fix": {
+                        "$ref": f"{COMPONENTS}JsonPatch",
+                        "description": "Operations to send instead of the one to blame; none, where it can go.",
+                    },
                 },
             },
         },
+        "corrected_patch": {
+            "$ref": f"{COMPONENTS}JsonPatch",
+            "description": "The whole patch with every fix: it succeeds. Only where everything can be mended.",
+        },
+        "conflict": {"type": "string", "description": "`maker_changes`: a draft is in the way; `draft` tells which."},
+        "draft": {"type": "object", "description": "Whose changes wait, from when, at which `pointers`."},
         "request_id": {"type": "string"},
     },
 }
@@ -273,7 +289,7 @@ def _headers(endpoint: Endpoint) -> list[Schema]:
 
 
 def _is_of_one_document(endpoint: Endpoint) -> bool:
-    return endpoint.path == "/{id}"
+    return endpoint.path in ("/{id}", "/{id}/draft")
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

@@ -3,7 +3,11 @@
 import typer
 
 from palace import __version__
+from palace.cli.apply import apply
 from palace.cli.keys import keys
+from palace.cli.pal import pal
+from palace.cli.plan import plan
+from palace.cli.pull import pull
 from palace.cli.serve import serve_command
 
 app = typer.Typer(
@@ -15,6 +19,10 @@ app = typer.Typer(
 )
 app.command("serve")(serve_command)
 app.add_typer(keys, name="keys")
+app.add_typer(pal, name="pal")
+app.command("pull")(pull)
+app.command("plan")(plan)
+app.command("apply")(apply)
 
 
 @app.command()

@@ -11,12 +11,13 @@ from palace.json_patch.errors import Conflict, InvalidJson, InvalidPatch, LimitE
 from palace.json_patch.limits import DEFAULT_LIMITS, Limits
 from palace.json_patch.merge import merge_patch
 from palace.json_patch.operations import Operation, compile_patch
-from palace.json_patch.pointer import format_pointer, parse_pointer
+from palace.json_patch.pointer import END_OF_ARRAY, format_pointer, parse_pointer
 from palace.json_patch.text import read_json
 from palace.json_patch.values import Json
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "END_OF_ARRAY",
     "Applied",
     "Conflict",
     "InvalidJson",

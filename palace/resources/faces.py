@@ -52,12 +52,15 @@ EXAMPLE: Document = {"face_name": "Studio portrait", "model_name": "phoenix-4"}
 FACE = Resource(
     kind="face",
     collection="faces",
-    legacy=Legacy("replica", "replicas"),
+    legacy=Legacy(
+        "replica",
+        "replicas",
+        aliases({"face_id": "replica_id", "face_name": "replica_name", "face_type": "replica_type"}),
+    ),
     tag="Faces",
     id_prefix="r",
     model=Face,
     example=EXAMPLE,
-    aliases=aliases({"face_id": "replica_id", "face_name": "replica_name", "face_type": "replica_type"}),
     endpoints=(
         Endpoint(
             "GET",

@@ -17,6 +17,7 @@ from palace.json_patch import Operation, equal
 from palace.resource import (
     Claim,
     Document,
+    Drafts,
     Endpoint,
     Legacy,
     Parameter,
@@ -36,6 +37,7 @@ from palace.resources.layers import (
     Llm,
     Tts,
 )
+from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
@@ -118,7 +120,8 @@ def _llm_rules(llm: Llm) -> Iterator[Problem]:
 
 def _tts_rules(tts: Tts) -> Iterator[Problem]:
     if tts.external_voice_id and tts.voice_id:
-        yield Problem(("layers", "tts", "voice_id"), "exclusive", "Cannot be used together with external_voice_id.")
+        text, facts = "Cannot be used together with external_voice_id.", {"excludes": "/layers/tts/external_voice_id"}
+        yield Problem(("layers", "tts", "voice_id"), "exclusive", text, facts=facts)
     if tts.tts_engine == "elevenlabs":
         unit = (0, 1)
         ranges = {"speed": (0.7, 1.2), "stability": unit, "similarity_boost": unit, "style": unit}
@@ -189,12 +192,19 @@ async def patch(resource: Resource, call: Call, services: Services) -> Reply:
 
 
 def prepared(operations: tuple[Operation, ...], before: Document) -> tuple[Operation, ...]:
-    """Operations as they are carried out, one for one: replacing a whole layer sets it, whether it was there or not.
+    """Operations as they are carried out, one for one: see `with_layers_set`.
 
-    Shipped clients replace `/layers/perception` without looking (contract 12, no. 23). Raises BadRequest when
-    conferencing is patched together with other members (contract 2.7).
+    Raises BadRequest when conferencing is patched together with other members (contract 2.7).
     """
     _refuse_mixed_conferencing(operations, before)
+    return with_layers_set(operations, before)
+
+
+def with_layers_set(operations: tuple[Operation, ...], _before: Document) -> tuple[Operation, ...]:
+    """Replacing a whole layer sets it, whether it was there or not.
+
+    Shipped clients replace `/layers/perception` without looking (contract 12, no. 23).
+    """
     return tuple(
         operation._replace(op="add") if operation.op == "replace" and operation.tokens in LAYER_PLACES else operation
         for operation in operations
@@ -252,10 +262,21 @@ EXAMPLE: Document = {
     },
 }
 
+ALIASES = aliases(
+    {
+        "pal_id": "persona_id",
+        "pal_name": "persona_name",
+        "pal_description": "persona_description",
+        "pal_type": "persona_type",
+        "default_face_id": "default_replica_id",
+        "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
+    }
+)
+
 PAL = Resource(
     kind="pal",
     collection="pals",
-    legacy=Legacy("persona", "personas"),
+    legacy=Legacy("persona", "personas", ALIASES),
     tag="PALs",
     id_prefix="p",
     model=Pal,
@@ -268,16 +289,8 @@ PAL = Resource(
         Secret(("layers", "llm", "api_key"), bound_to=("base_url", "endpoint")),
         Secret(("layers", "tts", "api_key")),
     ),
-    aliases=aliases(
-        {
-            "pal_id": "persona_id",
-            "pal_name": "persona_name",
-            "pal_description": "persona_description",
-            "pal_type": "persona_type",
-            "default_face_id": "default_replica_id",
-            "layers/conversational_flow/pal_interruptibility": ("replica_interruptibility", "face_interruptibility"),
-        }
-    ),
+    synonyms=SYNONYMS,
+    drafts=Drafts(live_only=CONFERENCING),
     endpoints=(
         Endpoint(
             "POST",
@@ -356,9 +369,11 @@ PAL = Resource(
                 200: "Changed: the whole PAL.",
                 304: "No changes were made to the PAL. The message travels in the header `x-message`.",
                 400: "`Invalid pal_id`, or the result would not be a valid PAL.",
+                409: "A draft has changes that wait to be published: `conflict` is `maker_changes`.",
                 422: "`Invalid JSON patch format`, or an operation does not fit the document.",
             },
             body="patch",
+            parameters=verbs.DRAFT_PARAMETERS,
             examples={
                 "replace a member": [
                     {"op": "replace", "path": "/system_prompt", "value": "Speak as a calm night porter."}
@@ -376,6 +391,7 @@ PAL = Resource(
             verbs.delete,
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
-        *verbs.history_endpoints("a PAL"),
+        *verbs.history_endpoints("a PAL", verbs.DRAFT_PARAMETERS),
+        *verbs.draft_endpoints("a PAL", "pal", with_layers_set),
     ),
 )

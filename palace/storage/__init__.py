@@ -2,6 +2,8 @@
 
 from palace.storage.base import (
     Answer,
+    Draft,
+    DraftOpen,
     IdTaken,
     KeyRow,
     NameTaken,
@@ -17,6 +19,8 @@ from palace.storage.transaction import Owned, Transaction
 
 __all__ = [
     "Answer",
+    "Draft",
+    "DraftOpen",
     "IdTaken",
     "KeyRow",
     "NameTaken",

@@ -1,6 +1,7 @@
 """What a store keeps, and what can go wrong; no database in sight."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,28 @@ class Revision:
     about: bytes | None
     secrets: bytes | None
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Changes of a document that are not live: `body` is the document with them, `base` the live one without.
+
+    While it is open, `base` is the live document, at `base_revision`. `secrets` and `base_secrets` name, as JSON, what
+    the two show as masks. `key_id` is that of the key that changed the draft last.
+    """
+
+    document: int
+    number: int
+    state: Literal["open", "discarded", "published"]
+    base_revision: int
+    key_id: str
+    created_at: str
+    updated_at: str
+    etag: str
+    base_secrets: bytes | None
+    secrets: bytes | None
+    base: bytes
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +115,10 @@ class KeyRow:
 
 class IdTaken(Exception):
     """An object of this kind with this id exists already."""
+
+
+class DraftOpen(Exception):
+    """The document has an open draft already."""
 
 
 class NameTaken(Exception):

@@ -163,3 +163,33 @@ SET created_at = excluded.created_at, fingerprint = excluded.fingerprint, status
 -- name: delete_old_answers
 -- Answers that are no longer replayed.
 DELETE FROM answers WHERE created_at < :before;
+
+-- name: open_draft
+-- The draft of a document that waits to be published: one look into a small index.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND state = 'open';
+
+-- name: get_draft
+-- A draft of a document, in whatever state.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND number = :number;
+
+-- name: page_of_drafts
+-- The newest drafts of a document before a number.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND number < :before
+ORDER BY number DESC LIMIT :limit;
+
+-- name: put_draft
+-- A draft as it is now, new or not; the partial index refuses a second open one.
+INSERT INTO drafts (document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets,
+                    base, body)
+VALUES (:document, :number, :state, :base_revision, :key_id, :created_at, :updated_at, :etag, :base_secrets, :secrets,
+        :base, :body)
+ON CONFLICT (document, number) DO UPDATE
+SET state = excluded.state, base_revision = excluded.base_revision, key_id = excluded.key_id,
+    updated_at = excluded.updated_at, etag = excluded.etag, base_secrets = excluded.base_secrets,
+    secrets = excluded.secrets, base = excluded.base, body = excluded.body;

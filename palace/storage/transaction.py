@@ -8,7 +8,19 @@ from typing import Any, Literal
 import apsw
 
 from palace.call import STOCK_OWNER
-from palace.storage.base import Answer, IdTaken, KeyRow, NameTaken, Page, Record, Revision, Shown, Stale
+from palace.storage.base import (
+    Answer,
+    Draft,
+    DraftOpen,
+    IdTaken,
+    KeyRow,
+    NameTaken,
+    Page,
+    Record,
+    Revision,
+    Shown,
+    Stale,
+)
 from palace.storage.queries import load_queries
 
 Owned = Literal["all", "stock", "own"]
@@ -161,6 +173,29 @@ class Transaction:
         """Take away for good what was deleted before one time, and first answers from before another."""
         self._execute("delete_old_documents", before=deleted_before)
         self._execute("delete_old_answers", before=answered_before)
+
+    # --- Drafts -------------------------------------------------------------------------------------------------------
+
+    async def open_draft(self, document: int) -> Draft | None:
+        """The changes of a document that wait to be published."""
+        row = self._row("open_draft", document=document)
+        return Draft(*row) if row else None
+
+    async def get_draft(self, document: int, number: int) -> Draft | None:
+        """A draft of a document, in whatever state."""
+        row = self._row("get_draft", document=document, number=number)
+        return Draft(*row) if row else None
+
+    async def drafts(self, document: int, *, before: int, limit: int) -> list[Draft]:
+        """At most `limit` drafts with numbers below `before`, newest first."""
+        return [Draft(*row) for row in self._execute("page_of_drafts", document=document, before=before, limit=limit)]
+
+    async def put_draft(self, draft: Draft) -> None:
+        """Keep a draft as it is now, whether it is new or not. Raises DraftOpen when another one is open."""
+        try:
+            self._execute("put_draft", **asdict(draft))
+        except apsw.ConstraintError as error:
+            raise DraftOpen(f"Document {draft.document} has an open draft already.") from error
 
     # --- Names --------------------------------------------------------------------------------------------------------
 

@@ -74,14 +74,18 @@ ROLLBACK: Schema = {
     "properties": {"to": {"type": "integer", "minimum": 1, "example": 1}, "comment": COMMENT},
 }
 COMMENTED: Schema = {"type": "object", "additionalProperties": False, "properties": {"comment": COMMENT}}
+DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is `maker_changes`."
 UNKNOWN = "the id is unknown, or not yours"
 
 
-def history_endpoints(noun: str) -> tuple[Endpoint, ...]:
-    """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`."""
+def history_endpoints(noun: str, parameters: tuple[Parameter, ...] = ()) -> tuple[Endpoint, ...]:
+    """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
+
+    `parameters` are those of every change of such an object.
+    """
     name = noun.split()[-1]
     id = name[0].upper() + name[1:].lower()
-    return (*_looking(noun, id), *_going_back(noun, id))
+    return (*_looking(noun, id), *_going_back(noun, id, parameters))
 
 
 def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
@@ -133,12 +137,13 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _going_back(noun: str, id: str) -> tuple[Endpoint, ...]:
+def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[Endpoint, ...]:
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",
         400: f"The result would not be valid, or {UNKNOWN}.",
         404: "There is no such revision.",
+        **({409: DRAFT_IN_THE_WAY} if parameters else {}),
     }
     return (
         Endpoint(
@@ -150,6 +155,7 @@ def _going_back(noun: str, id: str) -> tuple[Endpoint, ...]:
             rollback,
             answers=back,
             body="object",
+            parameters=parameters,
             body_schema=ROLLBACK,
             examples={"to the first revision": {"to": 1, "comment": "The new prompt was too long."}},
         ),
@@ -160,8 +166,9 @@ def _going_back(noun: str, id: str) -> tuple[Endpoint, ...]:
             f"Take back one change of {noun}",
             "Takes back what one revision changed and nothing else.",
             revert,
-            answers={**back, 409: "Some of what it changed has been changed again since; `details` name it."},
+            answers={**back, 409: "Some of what it changed has been changed again since, or a draft is in the way."},
             body="optional",
+            parameters=parameters,
             body_schema=COMMENTED,
             examples={"with a comment": {"comment": "Not this one."}},
         ),

@@ -1,6 +1,5 @@
 """See every change of an object, compare two states, go back, take one change back, bring a deleted object back."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import unified_diff
@@ -13,21 +12,19 @@ from palace.call import STOCK_OWNER, Call, Reply
 from palace.clock import timestamp
 from palace.errors import BadRequest, Detail, InvalidId, MovedSince, ReadOnlyObject
 from palace.etags import quoted
-from palace.json_patch import format_pointer
-from palace.masks import load_refs, readdressed
-from palace.resource import Document, Problem, Resource, Services, value_at
+from palace.masks import carried_refs, load_refs, readdressed_secrets
+from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
 from palace.verbs.patching import patched
-from palace.verbs.queries import as_number, checked_comment, whole_number
+from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 REVISIONS_ON_A_PAGE = 20
-AFTER_ALL = 1 << 62
 CONTEXT_LINES = 3
 
 
@@ -37,12 +34,12 @@ CONTEXT_LINES = 3
 async def list_revisions(resource: Resource, call: Call, services: Services) -> Reply:
     """`{data, next_cursor}`: what was done to the object, newest first, without the documents."""
     limit = min(max(whole_number(call.query, "limit", REVISIONS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
-    before = _number_in(call.query.get("cursor", ""))
+    before = number_before(call.query.get("cursor", ""))
     tx = services.store.reading
     record = await remembered_record(resource, tx, call, services)
     found = await tx.revisions(record.seq, before=before, limit=limit + 1)
     said = [_summary(one, older, call) for one, older in zip_longest(found, found[1:])][:limit]
-    cursor = _cursor(found[limit - 1].number) if len(found) > limit else None
+    cursor = cursor_at(found[limit - 1].number) if len(found) > limit else None
     return _spelled({"data": said, "next_cursor": cursor})
 
 
@@ -122,20 +119,6 @@ def _spelled(said: Mapping[str, Any]) -> Reply:
     return Reply(200, orjson.dumps(said), is_spelled=True)
 
 
-def _cursor(number: int) -> str:
-    return urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
-
-
-def _number_in(cursor: str) -> int:
-    if not cursor:
-        return AFTER_ALL
-    try:
-        return as_number(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"), "cursor")
-    except (ValueError, BadRequest) as error:
-        problem = "This is not a cursor: leave it out, or send next_cursor of the page before."
-        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem)]) from error
-
-
 async def remembered_record(resource: Resource, tx: Transaction, call: Call, services: Services) -> Record:
     """The record whose history this account may see, also when it was deleted lately. Raises InvalidId."""
     found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
@@ -197,37 +180,15 @@ def _without(resource: Resource, record: Record, before: Document, older: State,
     if document is None:  # Or the object around a member is gone.
         in_the_way = in_the_way or [change.pointer for change in back if make(before, [change]) is None]
     else:
-        refs = _refs_without(refs, older, state)
-        in_the_way = _readdressed_secrets(resource, document, refs, older, (before, load_refs(record.secrets)))
+        sources = (older.document, older.refs), (before, refs)
+        refs = carried_refs(refs, state.refs, older.refs)
+        in_the_way = readdressed_secrets(resource, document, refs, *sources)
     if document is None or in_the_way:
         number = state.revision.number
         text = f"Revision {number} cannot be taken back: what it wrote has been changed since. Nothing was changed."
         raise MovedSince(text, [Detail("moved_since", "Changed since.", pointer) for pointer in in_the_way])
     about = {"reverted": state.revision.number}
     return Wanted(document, "revert", origin=document, refs=refs, about=about)
-
-
-def _refs_without(refs: dict[str, str], older: State, state: State) -> dict[str, str]:
-    """The secrets as they are, but for those that became other ones between two states."""
-    back = {pointer: older.refs.get(pointer) for pointer in {**older.refs, **state.refs}}
-    exchanged = {pointer: ref for pointer, ref in back.items() if ref != state.refs.get(pointer)}
-    return {pointer: ref for pointer, ref in {**refs, **exchanged}.items() if ref is not None}
-
-
-def _readdressed_secrets(
-    resource: Resource, document: Document, refs: dict[str, str], *sources: State | tuple[Document, dict[str, str]]
-) -> list[str]:
-    """Pointers of secrets that would be sent to an address that they were never stored for."""
-    states = [source if isinstance(source, tuple) else (source.document, source.refs) for source in sources]
-    wrong = []
-    for secret in resource.secrets:
-        pointer = format_pointer(secret.pointer)
-        if pointer not in refs or value_at(document, secret.pointer) is None:
-            continue
-        known = [said for said, behind in states if behind.get(pointer) == refs[pointer]]
-        if all(readdressed(secret, document, said) for said in known):
-            wrong.append(pointer)
-    return wrong
 
 
 async def restore(resource: Resource, call: Call, services: Services) -> Reply:

@@ -14,17 +14,15 @@ MOST_MEMBERS = 20
 LONGEST_VALUE = 200
 
 
-def stored_differently(sent: Document, stored: Document, call: Call, *, is_new: bool = False) -> dict[str, str]:
+def stored_differently(sent: Document, stored: Document, call: Call) -> dict[str, str]:
     """The header `x-stored-differently`, or nothing: a JSON list of `{pointer, how, stored}` in ASCII.
 
-    `how` is `defaulted` (was absent), `left_out` (stands for absence), `coerced` (another type) or `normalised`. For a
-    new object the members that the client left out at the root are not listed.
+    `how` is `defaulted` (was absent), `left_out` (stands for absence), `coerced` (another type) or `normalised`.
+    Members that are not there at the root are not listed: every document has them all.
     """
     if orjson.dumps(sent) == orjson.dumps(stored):  # As it mostly is; a walk costs more.
         return {}
-    found = changes(sent, stored)
-    if is_new:
-        found = [change for change in found if change.before is not ABSENT or len(change.tokens) > 1]
+    found = [change for change in changes(sent, stored) if change.before is not ABSENT or len(change.tokens) > 1]
     if not found:
         return {}
     listed: list[dict[str, Any]] = [_entry(change, call) for change in found[:MOST_MEMBERS]]

@@ -1,18 +1,21 @@
 """Change parts of a document: JSON Patch (RFC 6902) and merge patches (RFC 7396)."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import orjson
 
-from palace.call import Call, Reply
-from palace.errors import ClientError, Detail, MalformedPatch, PatchDoesNotFit
+from palace.call import STOCK_OWNER, Call, Reply
+from palace.errors import ClientError, Detail, MakerChanges, MalformedPatch, PatchDoesNotFit, PreconditionFailed
 from palace.json_patch import (
     Applied,
     Conflict,
     InvalidPatch,
+    Json,
     LimitExceeded,
+    Limits,
     Operation,
     apply_patch,
     compile_patch,
@@ -20,44 +23,109 @@ from palace.json_patch import (
     merge_patch,
 )
 from palace.json_patch import Problem as PatchProblem
+from palace.mending import explain, mend_leniently, mended_header
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import is_stale, precondition_failed
-from palace.verbs.reading import own_record, version_headers
+from palace.verbs.reading import own, version_headers
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 Operations = tuple[Operation, ...]
 Prepare = Callable[[Operations, Document], Operations]
+Refusal = Callable[[Transaction, Record, Call], Awaitable[PreconditionFailed]]
 
 BAD_POINTERS = {"missing_parent", "invalid_index"}
 """Conflicts that the API answers with 400: the pointer leads nowhere. All others are 422 (contract 2.5)."""
 
 
-def _as_sent(operations: Operations, _before: Document) -> Operations:
+def as_sent(operations: Operations, _before: Document) -> Operations:
+    """The operations, as a client sent them."""
     return operations
 
 
-async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = _as_sent) -> Reply:
+async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = as_sent) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
     `prepare` sees the operations and the document first; it may refuse them, or exchange one for another at its place.
     Raises InvalidId, PreconditionFailed, MalformedPatch, PatchDoesNotFit, InvalidDocument and its kin.
     """
-    compiled = None if call.is_merge_patch else compiled_patch(call.body, services)
 
     async def change(tx: Transaction) -> Outcome:
-        record = await own_record(resource, tx, call)
-        before: Document = orjson.loads(record.body)
-        operations = merge_operations(before, call.body, services) if compiled is None else compiled
-        attempt = partial(changed, resource, tx, call, record, before, operations, prepare, services)
-        return await guarded(tx, call, record, attempt, services)
+        record = await tx.get(resource.kind, call.ids["id"], call.account.id)
+        if (record is None or record.owner == STOCK_OWNER) and not call.is_merge_patch:
+            compiled_patch(call.body, services.limits)  # What is no patch is refused as one, whatever it was sent to.
+        record = own(resource, record)
+        before = orjson.loads(record.body)
+        keep = partial(store_change, resource, tx, call, record, before)
+        editor = Editor(resource, tx, call, record, before, prepare, keep, services)
+        return await guarded(tx, call, record, editor.change, services)
 
     return await carry_out(call, services, change, lambda outcome: patched(outcome, resource, call))
 
 
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """One object to be patched, inside a transaction; `keep` judges and stores what the patch makes of it."""
+
+    resource: Resource
+    tx: Transaction
+    call: Call
+    record: Record
+    before: Document
+    prepare: Prepare
+    keep: Callable[[Wanted, Services], Awaitable[Outcome]]
+    services: Services
+
+    async def change(self) -> Outcome:
+        """Carry out the patch as it was sent; or, where the client is lenient, as it was meant.
+
+        Raises what is wrong with it, with all that it takes to put it right.
+        """
+        call, limits = self.call, self.services.limits
+        try:
+            if call.is_merge_patch:
+                return await self.apply(merge_operations(self.before, call.body, limits), "merge_patch", is_sent=False)
+            return await self.apply(compiled_patch(call.body, limits), "patch")
+        except MakerChanges:
+            raise
+        except ClientError as error:
+            what = (self.resource, self.before, call.body, error, self.attempt, limits)
+            mended = await mend_leniently(*what) if call.is_lenient else None
+            if mended is None:
+                raise await explain(*what) from error
+        meant, mends = mended
+        outcome = await self.apply(compiled_patch(meant, limits), "patch")
+        outcome.headers |= {"preference-applied": "handling=lenient", "x-mended": mended_header(mends, call.words)}
+        return outcome
+
+    async def attempt(self, patch: Json) -> ClientError | None:
+        """What is wrong with a patch, if anything; it is carried out, and undone. A draft in its way is no fault."""
+        try:
+            async with self.tx.rehearsal():
+                await self.apply(compiled_patch(patch, self.services.limits), "patch")
+        except MakerChanges:
+            return None
+        except ClientError as error:
+            return error
+        return None
+
+    async def apply(self, operations: Operations, action: str, *, is_sent: bool = True) -> Outcome:
+        """The operations applied and the result stored. Problems are blamed on operations that the client sent."""
+        applied = applied_patch(self.before, self.prepare(operations, self.before), self.services.limits)
+        if not applied.changed:
+            return unchanged(self.record, self.before)
+        wanted = Wanted(applied.document, action, operations if is_sent else ())
+        return await self.keep(wanted, self.services)
+
+
 async def guarded(
-    tx: Transaction, call: Call, record: Record, attempt: Callable[[], Awaitable[Outcome]], services: Services
+    tx: Transaction,
+    call: Call,
+    record: Record,
+    attempt: Callable[[], Awaitable[Outcome]],
+    services: Services,
+    refusal: Refusal = precondition_failed,
 ) -> Outcome:
     """What `attempt` makes of the record, unless `If-Match` names another state of it.
 
@@ -69,30 +137,11 @@ async def guarded(
         outcome = await attempt()
     except ClientError as error:
         if stale:
-            raise await precondition_failed(tx, record, call) from error
+            raise await refusal(tx, record, call) from error
         raise
     if stale and outcome.changed:
-        raise await precondition_failed(tx, record, call)
+        raise await refusal(tx, record, call)
     return outcome
-
-
-async def changed(
-    resource: Resource,
-    tx: Transaction,
-    call: Call,
-    record: Record,
-    before: Document,
-    operations: Operations,
-    prepare: Prepare,
-    services: Services,
-) -> Outcome:
-    """The operations applied and the result stored."""
-    applied = applied_patch(before, prepare(operations, before), services)
-    if not applied.changed:
-        return unchanged(record, before)
-    action, blamed = ("merge_patch", ()) if call.is_merge_patch else ("patch", operations)
-    wanted = Wanted(applied.document, action, blamed)
-    return await store_change(resource, tx, call, record, before, wanted, services)
 
 
 def unchanged(record: Record, before: Document) -> Outcome:
@@ -108,25 +157,25 @@ def patched(outcome: Outcome, resource: Resource, call: Call) -> Reply:
     return Reply(304, headers={**outcome.headers, "x-message": f"No changes were made to the {noun}"})
 
 
-def compiled_patch(body: Any, services: Services) -> Operations:
+def compiled_patch(body: Any, limits: Limits) -> Operations:
     """The operations of a JSON Patch, checked as far as that needs no document. Raises MalformedPatch."""
     try:
-        return compile_patch(body, services.limits)
+        return compile_patch(body, limits)
     except (InvalidPatch, LimitExceeded) as error:
         raise MalformedPatch([_detail(problem) for problem in error.problems]) from error
 
 
-def merge_operations(before: Document, body: Any, services: Services) -> Operations:
+def merge_operations(before: Document, body: Any, limits: Limits) -> Operations:
     """What a merge patch (RFC 7396) would do to `before`, as a JSON Patch. Raises InvalidDocument."""
     if not isinstance(body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    return compiled_patch(diff(before, merge_patch(before, body), services.limits), services)
+    return compiled_patch(diff(before, merge_patch(before, body), limits), limits)
 
 
-def applied_patch(before: Document, operations: Operations, services: Services) -> Applied:
+def applied_patch(before: Document, operations: Operations, limits: Limits) -> Applied:
     """The document with the operations applied, all or none. Raises PatchDoesNotFit and MalformedPatch."""
     try:
-        return apply_patch(before, operations, services.limits)
+        return apply_patch(before, operations, limits)
     except Conflict as error:
         problem = error.problems[0]
         assert problem.operation is not None

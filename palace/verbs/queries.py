@@ -1,6 +1,7 @@
 """Query parameters as values."""
 
 import unicodedata
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ MOST_DIGITS = 15
 LONGEST_COMMENT = 500
 NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
 """categories of characters: control characters, halves of a character, ends of lines and paragraphs"""
+AFTER_ALL = 1 << 62
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
@@ -63,3 +65,19 @@ def checked_comment(text: str) -> str | None:
         problem = f"A comment is one line of at most {LONGEST_COMMENT} characters."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_comment", problem)])
     return text or None
+
+
+def cursor_at(number: int) -> str:
+    """What a client sends back to see what comes before this number in a list of numbered things, newest first."""
+    return urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
+
+
+def number_before(cursor: str) -> int:
+    """The number that `cursor_at` was given; one above all others where there is no cursor. Raises BadRequest."""
+    if not cursor:
+        return AFTER_ALL
+    try:
+        return as_number(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"), "cursor")
+    except (ValueError, BadRequest) as error:
+        problem = "This is not a cursor: leave it out, or send next_cursor of the page before."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem)]) from error

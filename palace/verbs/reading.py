@@ -60,7 +60,11 @@ async def list_page(resource: Resource, call: Call, services: Services, *, page_
 
 async def own_record(resource: Resource, tx: Transaction, call: Call) -> Record:
     """The record that this account may change. Raises InvalidId and ReadOnlyObject."""
-    record = await tx.get(resource.kind, call.ids["id"], call.account.id)
+    return own(resource, await tx.get(resource.kind, call.ids["id"], call.account.id))
+
+
+def own(resource: Resource, record: Record | None) -> Record:
+    """The record, if there is one and it is no stock object's. Raises InvalidId and ReadOnlyObject."""
     if record is None:
         raise InvalidId(resource.id_member)
     if record.owner == STOCK_OWNER:

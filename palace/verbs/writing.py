@@ -13,9 +13,9 @@ from palace.clock import timestamp
 from palace.errors import BadRequest, Detail
 from palace.etags import content_etag
 from palace.json_patch import Operation
-from palace.judging import check_references, judge, move_claims, writable
+from palace.judging import check_references, framed, judge, move_claims, writable
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
-from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, Services
+from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.history import Delta, base_of_next, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
@@ -23,6 +23,7 @@ from palace.verbs.guards import refuse_stale
 from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import own_record, version_headers
+from palace.verbs.rebasing import Live, draft_to_meet, meet_draft
 from palace.vocabulary import Words
 
 ID_HEX_DIGITS = 11
@@ -45,6 +46,8 @@ class Outcome:
     headers: dict[str, str] = field(default_factory=dict)
     effects: Sequence[Mapping[str, Any]] = ()
     """what happened to other objects: `kind`, `id`, `what`"""
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """what the answer says besides the document"""
 
     @cached_property
     def delta(self) -> Delta:
@@ -131,8 +134,9 @@ def preview(outcome: Outcome, call: Call) -> Reply:
 
 
 def shown(outcome: Outcome) -> Reply:
-    """200 with the whole document."""
-    return Reply(200, outcome.record.body, outcome.headers)
+    """200 with the whole document, and what else there is to say."""
+    body = orjson.dumps({**outcome.document, **outcome.said}) if outcome.said else outcome.record.body
+    return Reply(200, body, outcome.headers)
 
 
 async def store_change(
@@ -146,7 +150,7 @@ async def store_change(
 ) -> Outcome:
     """Judge the wanted document, and store and remember it as the next revision of `record`, unless it says the same.
 
-    `before` is the document of `record`. Raises InvalidDocument and its kin.
+    `before` is the document of `record`. Raises InvalidDocument and its kin, MakerChanges.
     """
     stored = load_refs(record.secrets)
     fields, problems = writable(resource, before, wanted.document)
@@ -163,6 +167,12 @@ async def store_change(
     await check_references(resource, tx, record.owner, before, document, wanted.operations)
     await move_claims(resource, tx, record.id, {} if wanted.even_if_same else before, document, wanted.operations)
     outcome = Outcome(record, before, document, record, stored, kept)
+    draft = await draft_to_meet(tx, call, record.seq) if resource.drafts else None
+    if draft is not None:
+        live = Live(record.revision + 1, document, kept)
+        met = await meet_draft(resource, tx, call, draft, live, outcome.delta, keep=wanted.even_if_same)
+        outcome.said, outcome.effects = met.said, met.effects
+        wanted = replace(wanted, about={**(wanted.about or {}), **met.about})
     await _store(tx, call, outcome, now, wanted, services)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
@@ -185,14 +195,6 @@ async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted
         touched = outcome.delta.touched
         await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
     outcome.record, outcome.headers = record, version_headers(etag, number)
-
-
-def framed(resource: Resource, fields: Document, stamps: Mapping[str, Any]) -> Document:
-    """The whole document: the id first, then what the client may write, then what the server writes."""
-    document = {resource.id_member: stamps[resource.id_member], **fields, **resource.born_with}
-    for name in (*resource.born_with, *READ_ONLY_TIMES):
-        document[name] = stamps.get(name, resource.born_with.get(name))
-    return document
 
 
 def encoded(document: Document, services: Services) -> bytes:
@@ -259,7 +261,7 @@ class _New:
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
             await tx.add_revision(revision_of(record, self.call, "create", [""], b"", None))
-        notes = stored_differently(self.settled.document, self.fields, self.call, is_new=True)
+        notes = stored_differently(self.settled.document, self.fields, self.call)
         headers = {**version_headers(record.etag, 1), **notes}
         return Outcome(record, {}, document, refs=refs, headers=headers)
 

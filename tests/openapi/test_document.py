@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, the same in both forms, like the published one, and true of every operation it names."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from palace.settings import Settings
 
 DOCUMENT = build_openapi(RESOURCES, Settings())
 NO_SUCH_OPERATION = {405, 501}
-NO_SUCH_REVISION = ("/revisions/", "/diff", "/rollback")
+MAY_BE_MISSING = re.compile(r".* .*/(revisions/.*|diff|rollback|drafts/.*)|(GET|DELETE) .*/draft")
 """Where 404 is an answer of the operation, not of a path that nobody serves."""
 ANY_WORD = "night-desk"
 
@@ -69,7 +70,7 @@ def test_an_operation_is_described(method: str, path: str, operation: dict[str, 
     assert "401" in operation["responses"]
     assert all(response["description"] for response in operation["responses"].values())
     assert not NO_SUCH_OPERATION & set(map(int, operation["responses"]))
-    assert ("404" in operation["responses"]) == any(part in path for part in NO_SUCH_REVISION)
+    assert ("404" in operation["responses"]) == bool(MAY_BE_MISSING.fullmatch(f"{method} {path}"))
     assert operation.get("deprecated", False) == path.startswith(("/v2/personas", "/v2/replicas"))
 
 
@@ -144,13 +145,17 @@ def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> t
 
 
 def prepared(api: httpx.Client, place: str) -> str:
-    """The place, once there is something to go back from: a second revision, or a deleted object."""
+    """The place, once there is something to go back from: a second revision, a deleted object, a draft."""
     collection, made, *rest = [*place.removeprefix("/v2/").split("/"), ""]
-    if rest[-2:-1] == ["restore"]:
-        assert api.delete(f"/v2/{collection}/{made}").status_code == 204
+    pal, change = f"/v2/{collection}/{made}", [{"op": "add", "path": "/greeting", "value": ANY_WORD}]
+    if rest == ["restore", ""]:
+        assert api.delete(pal).status_code == 204
     if rest[-2:-1] in (["revert"], ["rollback"]):
-        changed = api.patch(f"/v2/{collection}/{made}", json=[{"op": "add", "path": "/greeting", "value": ANY_WORD}])
-        assert changed.status_code == 200
+        assert api.patch(pal, json=change).status_code == 200
+    if rest[:1] in (["draft"], ["drafts"], ["publish"]):
+        assert api.patch(f"{pal}/draft", json=change).status_code == 200
+    if rest[-2:-1] == ["restore"] and rest[0] == "drafts":
+        assert api.delete(f"{pal}/draft").status_code == 204
     return place.replace("/revisions/1/revert", "/revisions/2/revert")
 
 
