@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import unified_diff
 from itertools import zip_longest
 from typing import Any
 
@@ -16,6 +15,7 @@ from palace.masks import carried_refs, load_refs, readdressed_secrets
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
+from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
@@ -25,7 +25,6 @@ from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 REVISIONS_ON_A_PAGE = 20
-CONTEXT_LINES = 3
 
 
 # --- Look -------------------------------------------------------------------------------------------------------------
@@ -64,19 +63,11 @@ async def read_diff(resource: Resource, call: Call, services: Services) -> Reply
     since = whole_number(call.query, "from", max(to - 1, 1))
     old, new = await state_at(tx, record.seq, since), await state_at(tx, record.seq, to)
     delta, words = _between(old, new), call.words
-    lines = unified_diff(
-        _lines(words.document(old.document)),
-        _lines(words.document(new.document)),
-        f"revision {since}",
-        f"revision {to}",
-        old.revision.created_at,
-        new.revision.created_at,
-        n=CONTEXT_LINES,
-        lineterm="",
-    )
+    names = [f"revision {state.revision.number}\t{state.revision.created_at}" for state in (old, new)]
     said = [_change(change, call) for change in delta.found]
     said += [{"pointer": words.pointer(pointer), "kind": "secret_changed"} for pointer in delta.exchanged]
-    text = "\n".join(lines) if delta.found else ""
+    before, after = (_lines(words.document(state.document)) for state in (old, new))
+    text = unified(before, after, *names) if delta.found else ""
     return _spelled({"from": since, "to": to, "patch": words.patch(delta.patch), "changes": said, "text": text})
 
 
