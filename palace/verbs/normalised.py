@@ -18,7 +18,7 @@ def stored_differently(sent: Document, stored: Document, call: Call) -> dict[str
     """The header `x-stored-differently`, or nothing: a JSON list of `{pointer, how, stored}` in ASCII.
 
     `how` is `defaulted` (was absent), `left_out` (stands for absence), `coerced` (another type) or `normalised`.
-    Members that are not there at the root are not listed: every document has them all.
+    What is absent at the root is not listed: every document has all those members.
     """
     if orjson.dumps(sent) == orjson.dumps(stored):  # As it mostly is; a walk costs more.
         return {}
