@@ -12,16 +12,17 @@ def settings_page() -> str:
     """The table of all settings."""
     rows = []
     for knob in fields(Settings):
-        flag = "--" + knob.name.replace("_", "-")
+        flag = f"`--{knob.name.replace('_', '-')}`" if knob.metadata["is_flag"] else "none"
         default = f"`{knob.default}`" if knob.default not in ("", None) else "none"
-        rows.append(f"| `{flag}` | `{PREFIX}{knob.name.upper()}` | {default} | {knob.metadata['sentence']} |")
+        rows.append(f"| {flag} | `{PREFIX}{knob.name.upper()}` | {default} | {knob.metadata['sentence']} |")
     return "\n".join(
         [
             "# Settings",
             "",
             "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and",
             "an empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
-            "`--no-log-requests`. This page is generated from `palace/settings.py`.",
+            "`--no-log-requests`. The master key is no flag, because every user of a machine sees the flags of its",
+            "processes. This page is generated from `palace/settings.py`.",
             "",
             "| flag | variable | default | what it does |",
             "|---|---|---|---|",

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from palace.audit import Deed
 from palace.clock import timestamp
 from palace.keys import digest, hint, new_key
 from palace.resource import Services
@@ -17,7 +18,13 @@ async def ensure_account(name: str, services: Services) -> tuple[int, bool]:
     if known is not None:
         return known, False
     created_at = timestamp(services.clock.now())
-    return await services.store.transact(lambda tx: tx.insert_account(name, created_at)), True
+
+    async def insert(tx: Transaction) -> int:
+        account = await tx.insert_account(name, created_at)
+        await tx.add_audit(Deed(created_at, account, None, "create", "account", name), services.audit)
+        return account
+
+    return await services.store.transact(insert), True
 
 
 async def add_key(account: int, label: str, services: Services) -> str:
@@ -54,5 +61,19 @@ async def _store_key(key: str, account: int, label: str, services: Services) -> 
         await tx.insert_key(
             key_id=key_id, digest=digest(key), account=account, label=label, hint=hint(key), created_at=created_at
         )
+        await tx.add_audit(Deed(created_at, account, None, "create", "key", key_id), services.audit)
 
     await services.store.transact(insert)
+
+
+async def revoke_key(key_id: str, services: Services) -> bool:
+    """End a key from now on; False when there is no such key or it was ended before."""
+    now = timestamp(services.clock.now())
+
+    async def end(tx: Transaction) -> bool:
+        account = await tx.revoke_key(key_id, now)
+        if account is not None:
+            await tx.add_audit(Deed(now, account, None, "revoke", "key", key_id), services.audit)
+        return account is not None
+
+    return await services.store.transact(end)

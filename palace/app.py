@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,24 @@ import structlog
 import uvicorn
 import uvloop
 
+from palace import __version__
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
 from palace.api.server import build_application
-from palace.clock import Clock
+from palace.audit import Deed
+from palace.clock import Clock, timestamp
+from palace.folder import DATABASE, FIRST_KEY, held, make_private_folder, master_keys
+from palace.forgetting import keep_forgetting
 from palace.ids import Ids
 from palace.json_patch import Limits
 from palace.logs import configure_logs
 from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
+from palace.sealed import open_chain
 from palace.settings import Settings, load_settings
 from palace.storage import SqliteStore
-from palace.vault import Vault, VaultError, load_master_key
+from palace.vault import Vault, VaultError
 
-DATABASE = "palace.db"
-MASTER_KEY = "master.key"
-FIRST_KEY = "first-api.key"
-PRIVATE = 0o077
-"""Files that the server makes are readable by its own user only."""
 GARBAGE_THRESHOLD = 50_000
 """Allocations between collections: with a frozen start-up heap this is worth a fifth of the throughput."""
 
@@ -63,18 +63,22 @@ class Greeting:
     key_is_new: bool
 
 
-def open_services(settings: Settings) -> Services:
+async def open_services(settings: Settings) -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
 
     Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used.
     """
-    os.umask(PRIVATE)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ids = Ids()
-    database, master_key = settings.data / DATABASE, settings.data / MASTER_KEY
-    if database.exists() and not master_key.exists():
-        raise VaultError(f"{master_key} is missing. Only it opens the secrets in the database beside it: put it back.")
-    vault = Vault(load_master_key(master_key, ids), ids)
+    make_private_folder(settings.data)
+    ids, clock, database = Ids(), Clock(), settings.data / DATABASE
+    found = master_keys(settings, ids)
+    vault = Vault(found.keys, ids)
+    store = SqliteStore(database, durability=settings.durability)
+    try:
+        chain = await open_chain(store, vault, clock, ids)
+    except VaultError as error:
+        await store.close()
+        problem = f"{found.source} is not the key that sealed the secrets in {database}."
+        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one.") from error
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -83,12 +87,13 @@ def open_services(settings: Settings) -> Services:
         copy_bytes=settings.max_copy_bytes,
     )
     return Services(
-        store=SqliteStore(database, durability=settings.durability),
-        clock=Clock(),
+        store=store,
+        clock=clock,
         ids=ids,
         vault=vault,
         limits=limits,
         settings=settings,
+        chain=chain,
     )
 
 
@@ -139,18 +144,28 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
-    Raises CannotListen when the address is in use; RevokedKey; OSError, StorageFailure, NewerSchema and VaultError when
-    the data folder cannot be used.
+    Raises CannotListen when the address is in use; RevokedKey; OSError, FolderInUse, StorageFailure, NewerSchema and
+    VaultError when the data folder cannot be used.
     """
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with held(settings.data), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listening, greet))
+
+
+async def _log_start(services: Services) -> None:
+    """The audit log tells from when on the server worked, and whether it was told what the server did."""
+    action = "start" if services.audit else "start_without_audit"
+    deed = Deed(timestamp(services.clock.now()), 0, None, action, "server", __version__)
+    await services.store.transact(lambda tx: tx.add_audit(deed, services.chain))
 
 
 async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
     log = structlog.get_logger("palace")
-    services = open_services(settings)
+    services = await open_services(settings)
+    await _log_start(services)
+    if services.vault.has_older_keys:
+        log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
     key, key_is_new = await prepare(settings, services)
     url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
 
@@ -173,9 +188,13 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = _Server(config, started)
+    forgetting = asyncio.create_task(keep_forgetting(services))
     try:
         await server.serve([listening])
     finally:
+        forgetting.cancel()
+        with suppress(asyncio.CancelledError):
+            await forgetting
         await services.store.close()
         log.info("stopped")
 

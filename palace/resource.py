@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from palace.audit import Chain
 from palace.call import Call, Reply
 from palace.clock import Clock
 from palace.ids import Ids
@@ -30,8 +31,14 @@ class Services:
     vault: Vault
     limits: Limits
     settings: Settings
+    chain: Chain
     running: set[tuple[int, str]] = field(default_factory=set)
     """idempotency keys (account, key) whose first request is being carried out"""
+
+    @property
+    def audit(self) -> Chain | None:
+        """The chain of the audit log, None when it is switched off."""
+        return self.chain if self.settings.audit else None
 
 
 Handler = Callable[["Resource", Call, Services], Awaitable[Reply]]

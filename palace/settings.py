@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from palace.keys import problem_with_own_key
+from palace.vault import VaultError, parse_master_keys
 
 PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
@@ -18,8 +19,8 @@ class InvalidSetting(Exception):
     """A value that a setting cannot take; the text names the setting and says what it takes."""
 
 
-def _setting(default: Any, sentence: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"sentence": sentence, "secret": secret})
+def _setting(default: Any, sentence: str, *, secret: bool = False, is_flag: bool = True) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "secret": secret, "is_flag": is_flag})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,18 @@ class Settings:
     data: Path = _setting(Path("palace-data"), "The folder for the database, the master key and the first API key.")
     public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
     api_key: str = _setting("", "An API key that must exist after start-up, for CI and containers.", secret=True)
+    master_key_file: str = _setting("", "The file with the master key, where it is not master.key in the data folder.")
+    master_key: str = _setting(
+        "",
+        "The master key itself instead of a file: 64 hexadecimal digits; several have commas between, newest first.",
+        secret=True,
+        is_flag=False,
+    )
     durability: Literal["full", "normal"] = _setting(
         "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
     )
     history: bool = _setting(True, "Whether every change is remembered, to be seen, compared and undone.")
+    audit: bool = _setting(True, "Whether every change is written to the audit log, which `palace audit` reads.")
     restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")
     require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
     idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
@@ -100,4 +109,9 @@ def _checked(settings: Settings) -> Settings:
             raise InvalidSetting(f"{knob.name} must be at most {LARGEST[knob.name]}; it is {value}.")
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
         raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
+    if settings.master_key:
+        try:
+            parse_master_keys(settings.master_key)
+        except VaultError as error:
+            raise InvalidSetting(f"PALACE_MASTER_KEY cannot be used: {error}") from error
     return settings

@@ -4,6 +4,7 @@ import typer
 
 from palace import __version__
 from palace.cli.apply import apply
+from palace.cli.audit import audit
 from palace.cli.keys import keys
 from palace.cli.pal import pal
 from palace.cli.plan import plan
@@ -23,6 +24,7 @@ app.add_typer(pal, name="pal")
 app.command("pull")(pull)
 app.command("plan")(plan)
 app.command("apply")(apply)
+app.add_typer(audit, name="audit")
 
 
 @app.command()

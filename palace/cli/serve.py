@@ -6,26 +6,27 @@ from typing import Annotated, Any
 import typer
 
 from palace.accounts import RevokedKey
-from palace.app import FIRST_KEY, CannotListen, Greeting, serve, settings_from
+from palace.app import CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
+from palace.folder import FIRST_KEY, FolderInUse
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
 from palace.storage.migrate import NewerSchema
 from palace.vault import VaultError
 
-ALL_SETTINGS = [knob.name for knob in fields(Settings)]
+ALL_FLAGS = [knob.name for knob in fields(Settings) if knob.metadata["is_flag"]]
 ShowKey = Annotated[
     bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")
 ]
 
 
-@with_flags(ALL_SETTINGS)
+@with_flags(ALL_FLAGS)
 def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM)."""
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
-    except (InvalidSetting, RevokedKey, StorageFailure, NewerSchema, VaultError) as error:
+    except (InvalidSetting, FolderInUse, RevokedKey, StorageFailure, NewerSchema, VaultError) as error:
         raise typer.Exit(_complain(str(error))) from error
     except CannotListen as error:
         raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error

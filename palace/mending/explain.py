@@ -8,6 +8,7 @@ from typing import Any
 from palace.errors import ClientError, Detail
 from palace.json_patch import Json, Limits, format_pointer
 from palace.mending.case import ADDED_PARENT, REPLACE_TO_ADD, Case, Operation, Remedy, overlap, written_by
+from palace.mending.kept import shows_secret
 from palace.mending.places import list_above
 from palace.mending.remedies import ABOUT_SEVERAL_MEMBERS, is_about_form, remedy_for
 from palace.mending.shapes import Tokens
@@ -212,7 +213,8 @@ async def explain(
     """The same error with every problem of the patch, what was meant where that is clear, and a patch that succeeds.
 
     `sent` is the patch in the vocabulary used inside, `before` the stored document, `error` what `attempt(sent)` gave.
-    Nothing is changed or stored; `corrected_patch` is there only when an attempt of it succeeded.
+    Nothing is changed or stored; `corrected_patch` is there only when an attempt of it succeeded. An operation with a
+    secret is not repeated: errors are logged, and kept under idempotency keys.
     """
     operations, are_sent = array_of_operations(sent, resource, before, limits)
     steps = [_Step(index if are_sent else None, operation) for index, operation in enumerate(operations)]
@@ -226,9 +228,10 @@ async def explain(
     is_mended, attempts = await _explore(walk, first, attempt, attempts)
     if walk.set_aside:
         await _explore_rest(walk, attempt, attempts)
-    if is_mended and not walk.beyond_repair:
-        return error.explained(_with_fixes(walk), tuple(walk.patch))
-    return error.explained(_with_fixes(walk) if is_mended else walk.found, None)
+    details = _with_fixes(walk) if is_mended else walk.found
+    details = [replace(detail, fix=None) if shows_secret(resource, detail.fix or ()) else detail for detail in details]
+    is_whole = is_mended and not walk.beyond_repair and not shows_secret(resource, walk.patch)
+    return error.explained(details, tuple(walk.patch) if is_whole else None)
 
 
 def _translated(steps: list[_Step], resource: Resource) -> list[tuple[_Step, Json]]:

@@ -1,12 +1,14 @@
 """Remedies for what is the server's to write, and for what the client did not mean to lose: secrets."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from palace.json_patch import Json, format_pointer
 from palace.mending.case import NO_REMEDY, Case, Operation, Remedy, overlap, written_by
-from palace.mending.places import ABSENT, value_of
+from palace.mending.places import ABSENT, tokens_of, value_of
 from palace.mending.shapes import Tokens
 from palace.mending.values import changed, put, value_way, with_value
+from palace.resource import Resource
 
 
 def read_only(case: Case) -> Remedy:
@@ -68,6 +70,18 @@ def mask(case: Case) -> Remedy:
         if value_of(case.operation["value"], way) != masked and _same_address(case, secret.pointer, secret.bound_to):
             return changed(case, way, masked, "kept_secret")
     return _secret_without_address(case)
+
+
+def shows_secret(resource: Resource, operations: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether one of the operations holds a secret, and not only its mask, at the place of one."""
+    for operation in operations:
+        tokens = tokens_of(str(operation.get("path", "")))
+        for secret in resource.secrets:
+            if secret.pointer[: len(tokens)] == tokens:
+                value = value_of(operation.get("value"), secret.pointer[len(tokens) :])
+                if value not in (ABSENT, None, "") and not _is_mask(value):
+                    return True
+    return False
 
 
 def _is_mask(value: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from palace.audit import Deed
 from palace.call import Call
 from palace.errors import NoSuchRevision
 from palace.json_patch import Limits, apply_patch
@@ -119,3 +120,10 @@ def revision_of(
         secrets=record.secrets,
         content=record.body if record.base == record.revision else patch,
     )
+
+
+def deed_of(record: Record, call: Call, action: str) -> Deed:
+    """The same for the audit log: who did what to which object, and not what it says."""
+    account, request_id = call.account, call.request_id or None
+    key_id = account.key_id or None
+    return Deed(record.updated_at, account.id, key_id, action, record.kind, record.id, record.revision, request_id)

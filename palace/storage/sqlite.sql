@@ -38,8 +38,10 @@ WHERE seq = :seq AND revision = :revision;
 DELETE FROM documents WHERE seq = :seq AND revision = :revision;
 
 -- name: delete_old_documents
--- Documents that were deleted before a time, and all that is remembered of them.
-DELETE FROM documents WHERE deleted_at < :before;
+-- The first documents that were deleted before a time, and all that is remembered of them.
+DELETE FROM documents
+WHERE seq IN (SELECT seq FROM documents WHERE deleted_at < :before ORDER BY deleted_at LIMIT :most)
+RETURNING kind, id, owner, revision;
 
 -- name: page_oldest_first
 -- Stock objects and the account's own, merged in the order of creation; each half walks its index.
@@ -94,7 +96,7 @@ VALUES (:key_id, :digest, :account, :label, :hint, :created_at);
 
 -- name: revoke_key
 -- Ends a key; one that is revoked already keeps its first date.
-UPDATE keys SET revoked_at = :revoked_at WHERE key_id = :key_id AND revoked_at IS NULL;
+UPDATE keys SET revoked_at = :revoked_at WHERE key_id = :key_id AND revoked_at IS NULL RETURNING account;
 
 -- name: find_account
 -- The number of the account with this name.
@@ -138,6 +140,10 @@ INSERT INTO secrets (secret, document, place, sealed) VALUES (:secret, :document
 -- A sealed secret by its id.
 SELECT sealed FROM secrets WHERE secret = :secret;
 
+-- name: some_secret
+-- Any one sealed secret with its place.
+SELECT place, sealed FROM secrets LIMIT 1;
+
 -- name: all_secrets
 -- Every sealed secret with its place.
 SELECT secret, place, sealed FROM secrets;
@@ -161,8 +167,51 @@ SET created_at = excluded.created_at, fingerprint = excluded.fingerprint, status
     headers = excluded.headers, body = excluded.body, is_spelled = excluded.is_spelled;
 
 -- name: delete_old_answers
--- Answers that are no longer replayed.
-DELETE FROM answers WHERE created_at < :before;
+-- The first answers that are no longer replayed.
+DELETE FROM answers
+WHERE rowid IN (SELECT rowid FROM answers WHERE created_at < :before ORDER BY created_at LIMIT :most);
+
+-- name: get_server_secret
+-- A sealed secret of the server's own.
+SELECT sealed FROM server_secrets WHERE name = :name;
+
+-- name: all_server_secrets
+-- Every one of them.
+SELECT name, sealed FROM server_secrets;
+
+-- name: put_server_secret
+-- A new one, or the same one sealed anew.
+INSERT INTO server_secrets (name, sealed) VALUES (:name, :sealed)
+ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed;
+
+-- name: end_of_audit
+-- The number of the last row and the tag of the head; an empty tag, which fits no row, where the head was taken away.
+SELECT max(coalesce(audit_head.seq, 0), coalesce((SELECT max(seq) FROM audit), 0)), coalesce(tag, x'')
+FROM (SELECT 1) LEFT JOIN audit_head;
+
+-- name: insert_audit
+-- The next row.
+INSERT INTO audit (seq, at, account, key_id, action, kind, id, revision, request_id, mac)
+VALUES (:seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
+
+-- name: audit_head
+-- The head as it is.
+SELECT seq, tag FROM audit_head;
+
+-- name: set_audit_head
+-- The log ends here.
+INSERT INTO audit_head (only, seq, tag) VALUES (1, :seq, :tag)
+ON CONFLICT (only) DO UPDATE SET seq = excluded.seq, tag = excluded.tag;
+
+-- name: audit_rows
+-- The log from a row on, in order. Texts as bytes: somebody may have put there what is no UTF-8.
+SELECT seq, CAST(at AS BLOB), account, CAST(key_id AS BLOB), CAST(action AS BLOB), CAST(kind AS BLOB),
+       CAST(id AS BLOB), revision, CAST(request_id AS BLOB), mac
+FROM audit WHERE seq >= :first ORDER BY seq;
+
+-- name: account_names
+-- The name of every account.
+SELECT account, name FROM accounts;
 
 -- name: open_draft
 -- The draft of a document that waits to be published: one look into a small index.

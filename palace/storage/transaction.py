@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import apsw
 
+from palace.audit import Chain, Deed, Head, Row
 from palace.call import STOCK_OWNER
 from palace.storage.base import (
     Answer,
@@ -32,6 +33,10 @@ REVISION_COLUMNS = tuple(field.name for field in fields(Revision))
 
 def _columns(revision: Revision) -> dict[str, Any]:
     return {name: getattr(revision, name) for name in REVISION_COLUMNS}
+
+
+def _text(stored: bytes | None) -> Any:
+    return None if stored is None else stored.decode("utf-8", "backslashreplace")
 
 
 class Transaction:
@@ -122,6 +127,15 @@ class Transaction:
             self._connection.execute("ROLLBACK TO rehearsal")
             self._connection.execute("RELEASE rehearsal")
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Whatever is read inside is read from one and the same state of the database."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
     # --- What is remembered -------------------------------------------------------------------------------------------
 
     async def add_revision(self, revision: Revision) -> None:
@@ -152,6 +166,11 @@ class Transaction:
         row = self._row("get_secret", secret=secret)
         return row[0] if row else None
 
+    async def some_secret(self) -> tuple[str, bytes] | None:
+        """Place and sealed text of any one secret."""
+        row: tuple[str, bytes] | None = self._row("some_secret")
+        return row
+
     async def all_secrets(self) -> list[tuple[str, str, bytes]]:
         """Id, place and sealed text of every secret."""
         return list(self._execute("all_secrets"))
@@ -169,10 +188,15 @@ class Transaction:
         """Keep the first answer under an idempotency key."""
         self._execute("insert_answer", account=account, key=key, created_at=created_at, **asdict(answer))
 
-    async def forget(self, *, deleted_before: str, answered_before: str) -> None:
-        """Take away for good what was deleted before one time, and first answers from before another."""
-        self._execute("delete_old_documents", before=deleted_before)
-        self._execute("delete_old_answers", before=answered_before)
+    async def forget_documents(self, before: str, most: int) -> list[tuple[str, str, int, int]]:
+        """Take away for good at most `most` documents that were deleted before a time: kind, id, owner, revision."""
+        gone: list[Any] = self._execute("delete_old_documents", before=before, most=most).fetchall()
+        return gone
+
+    async def forget_answers(self, before: str, most: int) -> int:
+        """Take away at most `most` first answers from before a time, and tell how many there were."""
+        self._execute("delete_old_answers", before=before, most=most)
+        return self._connection.changes()
 
     # --- Drafts -------------------------------------------------------------------------------------------------------
 
@@ -235,10 +259,10 @@ class Transaction:
         except apsw.ConstraintError as error:
             raise IdTaken("This key exists already.") from error
 
-    async def revoke_key(self, key_id: str, revoked_at: str) -> bool:
-        """End a key from now on; False when there is no such key or it was ended before."""
-        self._execute("revoke_key", key_id=key_id, revoked_at=revoked_at)
-        return self._connection.changes() == 1
+    async def revoke_key(self, key_id: str, revoked_at: str) -> int | None:
+        """End a key from now on and return its account; None when there is no such key or it was ended before."""
+        row = self._row("revoke_key", key_id=key_id, revoked_at=revoked_at)
+        return row[0] if row else None
 
     async def find_account(self, name: str) -> int | None:
         """The number of the account with this name."""
@@ -253,6 +277,55 @@ class Transaction:
             raise IdTaken(f"The account {name!r} exists already.") from error
         assert row is not None
         return int(row[0])
+
+    async def account_names(self) -> dict[int, str]:
+        """The name of every account by its number."""
+        return dict(self._execute("account_names"))
+
+    # --- The audit log, and what it is sealed with --------------------------------------------------------------------
+
+    async def add_audit(self, deed: Deed, chain: Chain | None) -> None:
+        """Add a row to the audit log, bound to those before it. Without a chain nothing is logged.
+
+        The head is read anew each time: another process may have written in between.
+        """
+        if chain is None:
+            return
+        last, tag = self._row("end_of_audit")
+        seq = last + 1
+        mac = chain.mac(tag, seq, deed)
+        self._connection.execute(QUERIES["insert_audit"], (seq, *deed, mac))
+        self._connection.execute(QUERIES["set_audit_head"], chain.head(seq, mac))
+
+    async def set_audit_head(self, head: Head) -> None:
+        """Keep what proves where the log ends."""
+        self._connection.execute(QUERIES["set_audit_head"], head)
+
+    async def audit_head(self) -> Head | None:
+        """What proves where the log ends; None when it was taken away."""
+        row = self._row("audit_head")
+        return Head(*row) if row else None
+
+    async def audit_rows(self, first: int = 1 - (1 << 63)) -> AsyncIterator[Row]:
+        """The audit log from a row on, in order."""
+        for seq, at, account, key_id, action, kind, id, revision, request_id, mac in self._execute(
+            "audit_rows", first=first
+        ):
+            said = (_text(at), account, _text(key_id), _text(action), _text(kind), _text(id))
+            yield Row(seq, Deed(*said, revision, _text(request_id)), mac)
+
+    async def get_server_secret(self, name: str) -> bytes | None:
+        """A sealed secret of the server's own."""
+        row = self._row("get_server_secret", name=name)
+        return row[0] if row else None
+
+    async def all_server_secrets(self) -> list[tuple[str, bytes]]:
+        """Name and sealed text of every secret of the server's own."""
+        return list(self._execute("all_server_secrets"))
+
+    async def put_server_secret(self, name: str, sealed: bytes) -> None:
+        """Keep a sealed secret of the server's own, new or sealed anew."""
+        self._execute("put_server_secret", name=name, sealed=sealed)
 
     def _execute(self, query: str, **values: Any) -> apsw.Cursor:
         return self._connection.execute(QUERIES[query], values)

@@ -22,7 +22,7 @@ from palace.verbs.normalised import stored_differently
 from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
 from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record, version_headers
-from palace.verbs.rebasing import Live, delta_of, drafted, effect, rebased
+from palace.verbs.rebasing import Live, delta_of, draft_deed, drafted, effect, rebased
 from palace.verbs.writing import Outcome, Wanted, carry_out, encoded, store_change
 
 DRAFTS_ON_A_PAGE = 20
@@ -165,7 +165,7 @@ async def _keep(
         return unchanged(standing, before)
     if refs == live.refs and judged.is_same_as(resource, live.document):
         assert draft is not None
-        return await _discarded(resource, tx, call, record, draft)
+        return await _discarded(resource, tx, call, record, draft, services)
     now = timestamp(services.clock.now())
     new = draft or await _new_draft(tx, record, now)
     new = replace(new, key_id=call.account.key_id, updated_at=now)
@@ -174,6 +174,7 @@ async def _keep(
     encoded(document, services)
     await check_references(resource, tx, record.owner, before, document, wanted.operations)
     await tx.put_draft(new)
+    await tx.add_audit(draft_deed(record, new, call, "patch" if draft else "create", now), services.audit)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
     outcome = _outcome(resource, call, record, draft, new)
@@ -207,10 +208,14 @@ def _outcome(resource: Resource, call: Call, record: Record, before: Draft | Non
     return outcome
 
 
-async def _discarded(resource: Resource, tx: Transaction, call: Call, record: Record, draft: Draft) -> Outcome:
+async def _discarded(
+    resource: Resource, tx: Transaction, call: Call, record: Record, draft: Draft, services: Services
+) -> Outcome:
     """The draft discarded: it is kept as it was, and the answer shows what is live."""
     ended = replace(draft, state="discarded")
     await tx.put_draft(ended)
+    now = timestamp(services.clock.now())
+    await tx.add_audit(draft_deed(record, ended, call, "discard", now), services.audit)
     emptied = replace(ended, body=record.body, secrets=record.secrets, etag=record.etag)
     outcome = _outcome(resource, call, record, draft, emptied)
     outcome.effects = [effect(draft, "discarded")]
@@ -226,7 +231,7 @@ async def discard_draft(resource: Resource, call: Call, services: Services) -> R
         standing = _standing(record, draft)
         if is_stale(standing, call, services):
             raise await _moved_on(tx, standing, call)
-        return await _discarded(resource, tx, call, record, draft)
+        return await _discarded(resource, tx, call, record, draft, services)
 
     return await carry_out(call, services, discard, lambda _outcome: Reply(204))
 
@@ -253,6 +258,7 @@ async def restore_draft(resource: Resource, call: Call, services: Services) -> R
         now = timestamp(services.clock.now())
         draft = replace(draft, state="open", key_id=call.account.key_id, updated_at=now)
         await tx.put_draft(draft)
+        await tx.add_audit(draft_deed(record, draft, call, "restore", now), services.audit)
         outcome = _outcome(resource, call, record, None, draft)
         outcome.effects = [effect(draft, "restored")]
         return outcome

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from palace.audit import Deed
 from palace.call import Call
 from palace.errors import ClientError, Detail, MakerChanges
 from palace.etags import content_etag
@@ -17,8 +18,8 @@ from palace.judging import framed, judge
 from palace.masks import Refs, carried_refs, dump_refs, load_refs, readdressed_secrets, settle_secrets
 from palace.resource import Document, Resource
 from palace.revisions.changes import ABSENT, Change, changes, make, overlap, value_of
-from palace.revisions.history import STAMPED, Delta, delta_between
-from palace.storage import Draft, Transaction
+from palace.revisions.history import STAMPED, Delta, deed_of, delta_between
+from palace.storage import Draft, Record, Transaction
 from palace.verbs.queries import flag, one_of
 
 ON_DRAFT = ("refuse", "rebase")
@@ -90,6 +91,11 @@ def delta_of(draft: Draft) -> Delta:
 def effect(draft: Draft, what: str) -> Mapping[str, Any]:
     """The entry of a preview that tells what became of a draft."""
     return {"kind": "draft", "id": str(draft.number), "what": what}
+
+
+def draft_deed(record: Record, draft: Draft, call: Call, action: str, at: str) -> Deed:
+    """The row of the audit log about a draft: the id is that of its object, the revision its number."""
+    return deed_of(replace(record, kind="draft", revision=draft.number, updated_at=at), call, action)
 
 
 def is_drafted(resource: Resource, touched: Sequence[str]) -> bool:

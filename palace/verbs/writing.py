@@ -16,14 +16,14 @@ from palace.json_patch import Operation
 from palace.judging import check_references, framed, judge, move_claims, writable
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services
-from palace.revisions.history import Delta, base_of_next, delta_between, revision_of
+from palace.revisions.history import Delta, base_of_next, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
 from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import own_record, version_headers
-from palace.verbs.rebasing import Live, draft_to_meet, meet_draft
+from palace.verbs.rebasing import Live, draft_deed, draft_to_meet, meet_draft
 from palace.vocabulary import Words
 
 ID_HEX_DIGITS = 11
@@ -173,6 +173,8 @@ async def store_change(
         met = await meet_draft(resource, tx, call, draft, live, outcome.delta, keep=wanted.even_if_same)
         outcome.said, outcome.effects = met.said, met.effects
         wanted = replace(wanted, about={**(wanted.about or {}), **met.about})
+        if met.about:
+            await tx.add_audit(draft_deed(record, draft, call, "discard", now), services.audit)
     await _store(tx, call, outcome, now, wanted, services)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
@@ -194,6 +196,7 @@ async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted
     if base:
         touched = outcome.delta.touched
         await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
+    await tx.add_audit(deed_of(record, call, wanted.action), services.audit)
     outcome.record, outcome.headers = record, version_headers(etag, number)
 
 
@@ -261,6 +264,7 @@ class _New:
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
             await tx.add_revision(revision_of(record, self.call, "create", [""], b"", None))
+        await tx.add_audit(deed_of(record, self.call, "create"), services.audit)
         notes = stored_differently(self.settled.document, self.fields, self.call)
         headers = {**version_headers(record.etag, 1), **notes}
         return Outcome(record, {}, document, refs=refs, headers=headers)
@@ -284,11 +288,12 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
         record = await own_record(resource, tx, call)
         await refuse_stale(tx, record, call, services)
         now, document = timestamp(services.clock.now()), orjson.loads(record.body)
-        if not services.settings.history:
+        base = base_of_next(record, 0, len(record.body)) if services.settings.history else 0
+        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
+        await tx.add_audit(deed_of(gone, call, "delete"), services.audit)
+        if not base:
             await tx.delete(record)
             return Outcome(record, document, {}, previous=record)
-        base = base_of_next(record, 0, len(record.body))
-        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
         await tx.hide(record, now, base)
         await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
         return Outcome(gone, document, {}, previous=record)

@@ -133,6 +133,27 @@ def test_a_secret_that_was_removed_does_not_come_back(api: httpx.Client, pal: st
     refused(patch(api, pal, add("/layers/tts/api_key", MASK)), 400)
 
 
+MISTAKEN: list[Any] = [
+    pytest.param([replace("/layers/llm/api_kye", "sk-sent")], id="a misspelt pointer"),
+    pytest.param([replace("/layers/llm/api_key", ["sk-sent"])], id="in a list"),
+    pytest.param([replace("/layers/llm", LLM | {"api_key": "sk-sent", "modle": "m"})], id="inside a layer"),
+    pytest.param([add("/layers/lm", {}), replace("/layers/llm/api_key", "sk-sent")], id="beside the mistake"),
+]
+
+
+@pytest.mark.parametrize("operations", MISTAKEN)
+def test_an_error_repeats_no_secret_also_where_it_could_offer_a_patch(
+    api: httpx.Client, pal: str, operations: list[Any]
+) -> None:
+    answer = patch(api, pal, *operations)
+    assert answer.status_code in (400, 422)
+    assert "sk-sent" not in answer.text
+    assert "corrected_patch" not in answer.json()
+    without = [operation | {"value": MASK} for operation in operations if operation["path"] == "/layers/llm/api_kye"]
+    if without:
+        assert patch(api, pal, *without).json()["corrected_patch"] == [replace("/layers/llm/api_key", MASK)]
+
+
 # --- Nowhere else -----------------------------------------------------------------------------------------------------
 
 

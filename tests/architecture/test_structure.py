@@ -11,11 +11,11 @@ LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
     ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
-    ["palace.call", "palace.errors", "palace.keys", "palace.vault"],
+    ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     ["palace.settings", "palace.etags"],
     ["palace.storage"],
     ["palace.resource"],
-    ["palace.validation", "palace.masks", "palace.accounts"],
+    ["palace.validation", "palace.masks", "palace.accounts", "palace.sealed", "palace.folder", "palace.forgetting"],
     ["palace.judging", "palace.revisions"],
     ["palace.mending"],
     ["palace.verbs"],
@@ -23,6 +23,7 @@ LAYERS: list[list[str]] = [
     ["palace.config_files", "palace.client"],
     ["palace.api"],
     ["palace.app"],
+    ["palace.rotation"],
     ["palace.cli"],
     ["palace.__main__"],
 ]

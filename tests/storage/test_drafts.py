@@ -84,7 +84,7 @@ def test_drafts_go_with_a_document_that_is_gone_for_good_and_not_before(play):
         record = await store.reading.get("pal", "p1", 1)
         await store.transact(lambda tx: tx.hide(record, NOW, 2))
         assert await store.reading.open_draft(document) is not None
-        await store.transact(lambda tx: tx.forget(deleted_before=LATER, answered_before=NOW))
+        await store.transact(lambda tx: tx.forget_documents(LATER, 9))
         assert await store.reading.open_draft(document) is None
 
     play(scene)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from palace.ids import Ids
 from palace.keys import digest, hint, is_well_formed, new_key, problem_with_own_key
-from palace.vault import Vault, VaultError, load_master_key
+from palace.vault import Vault, VaultError, load_master_keys, parse_master_keys, write_master_keys
 
 IDS = Ids()
 
@@ -45,7 +45,7 @@ def test_a_hint_gives_away_four_characters_and_a_digest_none():
 
 
 def test_a_secret_opens_at_its_own_place_with_its_own_key_only():
-    vault, other = Vault(b"k" * 32, IDS), Vault(b"o" * 32, IDS)
+    vault, other = Vault([b"k" * 32], IDS), Vault([b"o" * 32], IDS)
     sealed = vault.seal("sk-secret", "pal/p1/layers/llm/api_key")
     assert b"sk-secret" not in sealed
     assert vault.open(sealed, "pal/p1/layers/llm/api_key") == "sk-secret"
@@ -59,10 +59,40 @@ def test_a_secret_opens_at_its_own_place_with_its_own_key_only():
             opener.open(text, place)
 
 
+def test_several_keys_open_what_either_sealed_and_the_first_one_seals():
+    old, new = Vault([b"o" * 32], IDS), Vault([b"n" * 32], IDS)
+    both = Vault([b"n" * 32, b"o" * 32], IDS)
+    assert both.open(old.seal("sk-secret", "x"), "x") == "sk-secret"
+    assert new.open(both.seal("sk-secret", "x"), "x") == "sk-secret"
+    assert (both.has_older_keys, new.has_older_keys) == (True, False)
+
+
+@pytest.mark.parametrize("keys", [[], [b"k" * 31], [b"k" * 32, b""]])
+def test_a_vault_wants_whole_keys(keys):
+    with pytest.raises(VaultError):
+        Vault(keys, IDS)
+
+
+@pytest.mark.parametrize("between", [",", "\n", ", ", "\r\n\r\n"])
+def test_keys_are_read_in_their_order(between):
+    assert parse_master_keys("0A" * 32 + between + "0b" * 32 + "\n") == (b"\x0a" * 32, b"\x0b" * 32)
+
+
+def test_writing_keys_leaves_one_private_file_with_them(tmp_path):
+    path = tmp_path / "master.key"
+    path.write_text("ab" * 32)
+    path.chmod(0o644)
+    keys = (b"n" * 32, b"o" * 32)
+    write_master_keys(path, keys)
+    assert load_master_keys(path, IDS) == keys
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
+
+
 def test_the_master_key_is_made_once_and_readable_by_its_owner_only(tmp_path):
     path = tmp_path / "master.key"
-    key = load_master_key(path, IDS)
-    assert load_master_key(path, IDS) == key
+    keys = load_master_keys(path, IDS)
+    assert load_master_keys(path, IDS) == keys
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -71,5 +101,5 @@ def test_a_broken_master_key_is_refused_and_not_overwritten(tmp_path, content):
     path = tmp_path / "master.key"
     path.write_text(content)
     with pytest.raises(VaultError):
-        Vault(load_master_key(path, IDS), IDS)
+        load_master_keys(path, IDS)
     assert path.read_text() == content

@@ -28,6 +28,7 @@ def test_a_flag_wins_over_the_environment_and_an_empty_variable_counts_as_none()
         ({"PALACE_LOG_REQUESTS": "maybe"}, "PALACE_LOG_REQUESTS must be true or false"),
         ({"PALACE_DURABILITY": "none"}, "PALACE_DURABILITY must be one of full, normal"),
         ({"PALACE_API_KEY": "a b"}, "PALACE_API_KEY"),
+        ({"PALACE_MASTER_KEY": "abc"}, "PALACE_MASTER_KEY cannot be used"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_the_setting(environment, message):
@@ -35,7 +36,8 @@ def test_a_wrong_value_is_refused_with_the_name_of_the_setting(environment, mess
         load_settings(environment)
 
 
-def test_a_refused_key_is_not_repeated_in_the_message():
+@pytest.mark.parametrize("name", ["PALACE_API_KEY", "PALACE_MASTER_KEY"])
+def test_a_refused_key_is_not_repeated_in_the_message(name):
     with pytest.raises(InvalidSetting) as refused:
-        load_settings({"PALACE_API_KEY": "hush hush"})
+        load_settings({name: "hush hush"})
     assert "hush" not in str(refused.value)

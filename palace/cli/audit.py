@@ -1,0 +1,148 @@
+"""`palace audit`: check the audit log and hand it out, also while a server runs on the data folder."""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+import typer
+
+from palace.audit import Check, Expected, Finding, Row
+from palace.cli.flags import with_flags
+from palace.cli.opening import FOLDER, complain, with_services
+from palace.clock import timestamp
+from palace.resource import Services
+
+audit = typer.Typer(help="Check and export the audit log: who did what to which object.", no_args_is_help=True)
+
+MOST_FINDINGS_SHOWN = 20
+HEAD = re.compile(r"([0-9]{1,18}):([0-9a-fA-F]{64})")
+COLUMNS = ("seq", "at", "account", "account_name", "key_id", "action", "kind", "id", "revision", "request_id", "mac")
+
+
+# --- Verify -----------------------------------------------------------------------------------------------------------
+
+
+@audit.command("verify")
+@with_flags(FOLDER)
+def verify(
+    flags: dict[str, Any],
+    expect: Annotated[
+        str, typer.Option(metavar="SEQ:MAC", help="A row that `palace audit head` printed earlier: it must be there.")
+    ] = "",
+) -> None:
+    """Check every row of the log.
+
+    Rows that were altered, removed, inserted or moved are named, and the exit code is 1.
+    """
+    expected = _expected(expect)
+    check, findings = with_services(flags, lambda services: _checked(services, expected))
+    if findings:
+        for finding in findings[:MOST_FINDINGS_SHOWN]:
+            print(finding.text)
+        if len(findings) > MOST_FINDINGS_SHOWN:
+            print(f"… and {len(findings) - MOST_FINDINGS_SHOWN} more.")
+        complain("the audit log was tampered with, or damaged.")
+    assert check.last is not None
+    print(f"The audit log is whole: {check.count} {'row' if check.count == 1 else 'rows'}.")
+    print(f"Head: seq {check.last.seq}, mac {check.last.mac.hex()}")
+
+
+async def _checked(services: Services, expected: Expected | None) -> tuple[Check, list[Finding]]:
+    reading, findings = services.store.reading, []
+    async with reading.snapshot():
+        check = Check(services.chain, await reading.audit_head(), expected)
+        async for row in reading.audit_rows():
+            findings += check.feed(row)
+    return check, findings + check.finish()
+
+
+def _expected(text: str) -> Expected | None:
+    if not text:
+        return None
+    found = HEAD.fullmatch(text.strip())
+    if found is None:
+        complain("--expect takes what `palace audit head` prints: a number, a colon and 64 hexadecimal digits.")
+    return Expected(int(found[1]), bytes.fromhex(found[2]))
+
+
+@audit.command("head")
+@with_flags(FOLDER)
+def head(flags: dict[str, Any]) -> None:
+    """Print number and MAC of the last row, to be kept elsewhere for `palace audit verify --expect`."""
+
+    async def last_row(services: Services) -> Row | None:
+        reading = services.store.reading
+        async with reading.snapshot():
+            end = await reading.audit_head()
+            rows = [row async for row in reading.audit_rows(end.seq)] if end else []
+        return rows[0] if rows and services.chain.head(rows[0].seq, rows[0].mac) == end else None
+
+    row = with_services(flags, last_row)
+    if row is None:
+        complain("the end of the audit log is not as it was written; see `palace audit verify`.")
+    print(f"{row.seq}:{row.mac.hex()}")
+
+
+# --- Export -----------------------------------------------------------------------------------------------------------
+
+
+@audit.command("export")
+@with_flags(FOLDER)
+def export(
+    flags: dict[str, Any],
+    since: Annotated[str, typer.Option(metavar="TIME", help="Only rows from this time on, as in 2026-01-31.")] = "",
+    account: Annotated[str, typer.Option(metavar="NAME", help="Only rows of this account.")] = "",
+    format: Annotated[
+        Literal["jsonl", "csv"], typer.Option(help="One JSON object a line, or a table with commas.")
+    ] = "jsonl",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to this file, not to the terminal.")] = None,
+) -> None:
+    """Write the log out, oldest row first. It holds no secret and nothing of what objects say."""
+    from_time = _moment(since)
+
+    async def write(services: Services) -> None:
+        names = await services.store.reading.account_names()
+        if account and account not in names.values():
+            complain(f"there is no account {account!r}; see `palace keys list`.")
+        with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as file:
+            put = _writer(format, file)
+            async for row in _rows(services, names, from_time, account):
+                put(row)
+
+    with_services(flags, write)
+
+
+async def _rows(services: Services, names: dict[int, str], since: str, account: str) -> AsyncIterator[dict[str, Any]]:
+    async for row in services.store.reading.audit_rows():
+        name = names.get(row.deed.account)
+        if row.deed.at >= since and account in ("", name):
+            yield {"seq": row.seq, **row.deed._asdict(), "account_name": name, "mac": row.mac.hex()}
+
+
+def _writer(format: str, file: TextIO) -> Callable[[dict[str, Any]], None]:
+    if format == "csv":
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        return table.writerow
+
+    def put(row: dict[str, Any]) -> None:
+        file.write(json.dumps({name: row[name] for name in COLUMNS}, ensure_ascii=False) + "\n")
+
+    return put
+
+
+def _moment(text: str) -> str:
+    """A time as it stands in the log; UTC where it names no other zone."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        complain("--since takes a date or a time such as 2026-01-31 or 2026-01-31T08:00:00Z.")
+    return timestamp((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC))

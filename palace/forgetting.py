@@ -1,0 +1,57 @@
+"""Taking away for good what is remembered for a time only: deleted objects, and answers under idempotency keys."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from palace.audit import Deed
+from palace.clock import timestamp
+from palace.resource import Services
+from palace.storage import StorageFailure, Transaction
+
+EVERY_SECONDS = 3600
+DOCUMENTS_AT_ONCE = 20
+ANSWERS_AT_ONCE = 500
+"""Forgetting goes in small transactions, so that requests need not wait for all of it."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
+
+
+async def keep_forgetting(services: Services) -> None:
+    """Forget now and every hour, until cancelled. A database that cannot take it now is tried again."""
+    while True:
+        try:
+            documents, answers = await forget_documents(services), await forget_answers(services)
+        except StorageFailure as error:
+            log.error("could not forget", problem=str(error))
+        else:
+            if documents or answers:
+                log.info("forgot", documents=documents, answers=answers)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def forget_documents(services: Services) -> int:
+    """Take away, with their history and secrets, objects that were deleted more than `restore_days` ago."""
+    now = services.clock.now()
+    before, at = timestamp(now - timedelta(days=services.settings.restore_days)), timestamp(now)
+
+    async def some(tx: Transaction) -> int:
+        gone = await tx.forget_documents(before, DOCUMENTS_AT_ONCE)
+        for kind, id, owner, revision in gone:
+            await tx.add_audit(Deed(at, owner, None, "purge", kind, id, revision), services.audit)
+        return len(gone)
+
+    total = 0
+    while count := await services.store.transact(some):
+        total += count
+    return total
+
+
+async def forget_answers(services: Services) -> int:
+    """Take away answers that are older than `idempotency_hours`."""
+    before = timestamp(services.clock.now() - timedelta(hours=services.settings.idempotency_hours))
+    total = 0
+    while count := await services.store.transact(lambda tx: tx.forget_answers(before, ANSWERS_AT_ONCE)):
+        total += count
+    return total

@@ -1,0 +1,73 @@
+"""What lies sealed in the database: secrets of documents and the server's own, and how all are sealed anew."""
+
+from palace.audit import KEY_BYTES, Chain, Deed
+from palace.clock import Clock, timestamp
+from palace.ids import Ids
+from palace.resource import Services
+from palace.storage import SqliteStore, Transaction
+from palace.vault import Vault
+
+AUDIT_KEY = "audit_key"
+SERVER = "server"
+
+
+async def open_chain(store: SqliteStore, vault: Vault, clock: Clock, ids: Ids) -> Chain:
+    """The chain of the audit log; its key is made, and the log begun, at the first start.
+
+    Raises VaultError when the vault has not the master key that sealed what is in the database.
+    """
+    sealed = await store.reading.get_server_secret(AUDIT_KEY)
+    if sealed is None:
+        await _try_some_secret(store, vault)
+        sealed = await store.transact(lambda tx: _begin(tx, vault, clock, ids))
+    return Chain(bytes.fromhex(vault.open(sealed, _place(AUDIT_KEY))))
+
+
+async def _try_some_secret(store: SqliteStore, vault: Vault) -> None:
+    """A database from before the audit log: under a wrong master key nothing may be sealed beside the old secrets."""
+    found = await store.reading.some_secret()
+    if found is not None:
+        place, sealed = found
+        vault.open(sealed, place)
+
+
+async def _begin(tx: Transaction, vault: Vault, clock: Clock, ids: Ids) -> bytes:
+    known = await tx.get_server_secret(AUDIT_KEY)
+    if known is not None:  # Another process was faster.
+        return known
+    key = ids.random_bytes(KEY_BYTES)
+    sealed, chain = vault.seal(key.hex(), _place(AUDIT_KEY)), Chain(key)
+    await tx.put_server_secret(AUDIT_KEY, sealed)
+    await tx.set_audit_head(chain.start())
+    await tx.add_audit(Deed(timestamp(clock.now()), 0, None, "begin", "audit", ""), chain)
+    return sealed
+
+
+async def refuse_what_does_not_open(services: Services) -> None:
+    """Raises VaultError, naming the place, when a secret was sealed with none of the master keys."""
+    for _secret, place, sealed in await services.store.reading.all_secrets():
+        services.vault.open(sealed, place)
+
+
+async def reseal(services: Services) -> int:
+    """Seal everything anew with the first master key, all or nothing, and return how many secrets of documents.
+
+    Raises VaultError, naming the place, when one of them does not open; nothing is changed then.
+    """
+    vault = services.vault
+
+    async def inside(tx: Transaction) -> int:
+        secrets = await tx.all_secrets()
+        for secret, place, sealed in secrets:
+            await tx.replace_secret(secret, vault.seal(vault.open(sealed, place), place))
+        for name, sealed in await tx.all_server_secrets():
+            await tx.put_server_secret(name, vault.seal(vault.open(sealed, _place(name)), _place(name)))
+        deed = Deed(timestamp(services.clock.now()), 0, None, "rotate", "master_key", "")
+        await tx.add_audit(deed, services.audit)
+        return len(secrets)
+
+    return await services.store.transact(inside)
+
+
+def _place(name: str) -> str:
+    return f"{SERVER}/{name}"
