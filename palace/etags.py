@@ -1,5 +1,6 @@
 """Entity tags: one short text for what an object says, to guard writes and to save reads (RFC 9110, section 8.8)."""
 
+import re
 from hashlib import blake2b
 
 from palace.errors import BadRequest, Detail
@@ -8,6 +9,8 @@ TAG_BYTES = 12
 STAMP_CHARACTERS = len(',"updated_at":"2026-10-07T23:44:47.917639Z"}')
 """How every stored document ends; see `content_etag`."""
 ANY = "*"
+ENTITY_TAG = re.compile(r'(W/)?("[!#-~\x80-\xff]*")')
+LIST_OF_TAGS = re.compile(rf"[ \t,]*{ENTITY_TAG.pattern}([ \t]*,[ \t,]*{ENTITY_TAG.pattern})*[ \t,]*")
 
 
 def content_etag(body: bytes, secrets: bytes | None) -> str:
@@ -27,25 +30,19 @@ def quoted(etag: str) -> str:
 
 
 def tags_in(header: str, name: str) -> tuple[str, ...]:
-    """The strong tags of an `If-Match` or `If-None-Match`, without quotes; `*` stands for any. Raises BadRequest.
+    """The tags of an `If-Match` or `If-None-Match` in their quotes, or `*` for any. Raises BadRequest.
 
     A weak tag (`W/"…"`), as a proxy makes it that compressed an answer, counts as strong in `If-None-Match`, and
     matches nothing in `If-Match` (RFC 9110, section 13.1).
     """
     if header.strip() == ANY:
         return (ANY,)
-    tags = []
-    for part in header.split(","):
-        tag = part.strip()
-        if tag.startswith("W/"):
-            tag = tag[2:] if name == "If-None-Match" else '""'
-        if len(tag) < 2 or tag[0] != '"' or tag[-1] != '"':
-            problem = f"{name} takes entity tags in double quotes, as the header ETag of an answer shows them, or *."
-            raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_etag", problem)])
-        tags.append(tag[1:-1])
-    return tuple(tags)
+    if not LIST_OF_TAGS.fullmatch(header):
+        problem = f"{name} takes entity tags in double quotes, as the header ETag of an answer shows them, or *."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_etag", problem)])
+    return tuple(tag for weak, tag in ENTITY_TAG.findall(header) if not weak or name == "If-None-Match")
 
 
 def is_matched(tags: tuple[str, ...], etag: str) -> bool:
     """Whether one of the tags is that of the object."""
-    return etag in tags or tags == (ANY,)
+    return tags == (ANY,) or quoted(etag) in tags

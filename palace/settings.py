@@ -11,6 +11,8 @@ from palace.vault import VaultError, parse_master_keys
 PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+LARGEST = {"port": 65_535, "restore_days": 100_000, "idempotency_hours": 1_000_000}
+"""Times are taken off the present one, and no date lies before the year 1."""
 
 
 class InvalidSetting(Exception):
@@ -103,6 +105,8 @@ def _checked(settings: Settings) -> Settings:
         least = 0 if knob.name in {"port", "shutdown_seconds", "restore_days"} else 1
         if knob.type is int and value < least:
             raise InvalidSetting(f"{knob.name} must be at least {least}; it is {value}.")
+        if knob.name in LARGEST and value > LARGEST[knob.name]:
+            raise InvalidSetting(f"{knob.name} must be at most {LARGEST[knob.name]}; it is {value}.")
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
         raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
     if settings.master_key:
@@ -110,6 +114,4 @@ def _checked(settings: Settings) -> Settings:
             parse_master_keys(settings.master_key)
         except VaultError as error:
             raise InvalidSetting(f"PALACE_MASTER_KEY cannot be used: {error}") from error
-    if settings.port > 65535:
-        raise InvalidSetting(f"port must be at most 65535; it is {settings.port}.")
     return settings

@@ -23,6 +23,13 @@ def api(palace: Palace) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def neighbour(palace: Palace) -> Iterator[httpx.Client]:
+    """A client with the key of another account."""
+    with palace.client(palace.new_key("neighbour")) as client:
+        yield client
+
+
 @pytest.fixture
 def new_pal(api: httpx.Client) -> Callable[..., str]:
     """Makes a PAL with the given members and returns its id."""

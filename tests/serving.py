@@ -31,6 +31,12 @@ class Palace:
         headers = {"x-api-key": key} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
 
+    def new_key(self, account: str) -> str:
+        """A key of this account, which is made when there is none."""
+        command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True)
+        return done.stdout.strip()
+
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -73,7 +73,7 @@ ROLLBACK: Schema = {
     "additionalProperties": False,
     "properties": {"to": {"type": "integer", "minimum": 1, "example": 1}, "comment": COMMENT},
 }
-COMMENTED: Schema = {"type": "object", "properties": {"comment": COMMENT}}
+COMMENTED: Schema = {"type": "object", "additionalProperties": False, "properties": {"comment": COMMENT}}
 DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is `maker_changes`."
 UNKNOWN = "the id is unknown, or not yours"
 

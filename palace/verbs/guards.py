@@ -16,6 +16,8 @@ from palace.storage import Record, Revision, Transaction
 from palace.verbs.reading import version_headers
 
 MOST_REVISIONS_NAMED = 200
+WHOLE = [""]
+"""what creating and deleting touch, which changes no member"""
 
 
 def is_stale(record: Record, call: Call, services: Services) -> bool:
@@ -44,10 +46,11 @@ async def precondition_failed(tx: Transaction, record: Record, call: Call) -> Pr
     None when none differs by now: a tag also tells apart two orders of members, and 1 from 1.0.
     """
     headers, up_to = version_headers(record.etag, record.revision), record.revision  # The write may have been tried.
-    known = [await tx.find_etag(record.seq, tag, up_to=up_to) for tag in tags_in(call.if_match or "", "If-Match")]
+    tags = [tag.strip('"') for tag in tags_in(call.if_match or "", "If-Match")]
+    known = [await tx.find_etag(record.seq, tag, up_to=up_to) for tag in tags]
     numbers = [number for number in known if number is not None]
     if not numbers:
-        problem = "The ETag in If-Match is none that this object ever had: was it changed, or read from another object?"
+        problem = "This object is not known to have had the ETag in If-Match: was it read from another object?"
         return PreconditionFailed([Detail("unknown_etag", problem)], headers)
     seen = await state_at(tx, record.seq, max(numbers))
     since = await tx.revisions(record.seq, before=record.revision + 1, limit=MOST_REVISIONS_NAMED)
@@ -60,7 +63,8 @@ async def precondition_failed(tx: Transaction, record: Record, call: Call) -> Pr
 def _changed_since(pointer: str, since: Sequence[Revision]) -> Detail:
     place = parse_pointer(pointer)
     for revision in since:
-        if any(overlap(place, parse_pointer(touched)) for touched in orjson.loads(revision.touched)):
+        touched = orjson.loads(revision.touched)
+        if touched != WHOLE and any(overlap(place, parse_pointer(pointer)) for pointer in touched):
             facts = {"revision": revision.number, "key_id": revision.key_id, "changed_at": revision.created_at}
             return Detail("changed_since", f"Changed by revision {revision.number}.", pointer, facts=facts)
     return Detail("changed_since", "Changed since you read it.", pointer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import unified_diff
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -15,16 +15,16 @@ from palace.masks import carried_refs, load_refs, readdressed_secrets
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
+from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
 from palace.verbs.patching import patched
-from palace.verbs.queries import as_number, checked_comment, cursor_at, number_before, whole_number
+from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 REVISIONS_ON_A_PAGE = 20
-CONTEXT_LINES = 3
 
 
 # --- Look -------------------------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ async def list_revisions(resource: Resource, call: Call, services: Services) -> 
     tx = services.store.reading
     record = await remembered_record(resource, tx, call, services)
     found = await tx.revisions(record.seq, before=before, limit=limit + 1)
-    said = [_summary(one, older, call) for one, older in zip(found, [*found[1:], None], strict=True)][:limit]
+    said = [_summary(one, older, call) for one, older in zip_longest(found, found[1:])][:limit]
     cursor = cursor_at(found[limit - 1].number) if len(found) > limit else None
     return _spelled({"data": said, "next_cursor": cursor})
 
@@ -63,19 +63,11 @@ async def read_diff(resource: Resource, call: Call, services: Services) -> Reply
     since = whole_number(call.query, "from", max(to - 1, 1))
     old, new = await state_at(tx, record.seq, since), await state_at(tx, record.seq, to)
     delta, words = _between(old, new), call.words
-    lines = unified_diff(
-        _lines(words.document(old.document)),
-        _lines(words.document(new.document)),
-        f"revision {since}",
-        f"revision {to}",
-        old.revision.created_at,
-        new.revision.created_at,
-        n=CONTEXT_LINES,
-        lineterm="",
-    )
+    names = [f"revision {state.revision.number}\t{state.revision.created_at}" for state in (old, new)]
     said = [_change(change, call) for change in delta.found]
     said += [{"pointer": words.pointer(pointer), "kind": "secret_changed"} for pointer in delta.exchanged]
-    text = "\n".join(lines) if delta.found else ""
+    before, after = (_lines(words.document(state.document)) for state in (old, new))
+    text = unified(before, after, *names) if delta.found else ""
     return _spelled({"from": since, "to": to, "patch": words.patch(delta.patch), "changes": said, "text": text})
 
 
@@ -84,6 +76,8 @@ def _between(old: State, new: State) -> Delta:
 
 
 def _summary(revision: Revision, older: Revision | None, call: Call) -> dict[str, Any]:
+    if older is not None and older.number != revision.number - 1:  # History was off in between.
+        older = None
     return {
         "revision": revision.number,
         "action": revision.action,
@@ -109,7 +103,7 @@ def _change(change: Change, call: Call) -> dict[str, Any]:
 
 def _lines(document: Document) -> list[str]:
     said = {name: value for name, value in document.items() if name != STAMPED}
-    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode().splitlines()
+    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode().split("\n")  # Strings may hold other line ends.
 
 
 def _spelled(said: Mapping[str, Any]) -> Reply:
@@ -133,8 +127,7 @@ def _restorable_since(services: Services) -> str:
 
 async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
     """Make the object say again what it said at the revision `to`, in a new revision; secrets come back with it."""
-    to = _wanted_revision(call.body)
-    _take_comment(call)
+    to = min(_body_of(call, "to")["to"], AFTER_ALL)  # SQLite has no larger numbers.
 
     async def go_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -152,7 +145,7 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
 async def revert(resource: Resource, call: Call, services: Services) -> Reply:
     """Take back what one revision changed and nothing else. Raises MovedSince when some of it was changed again."""
     number = as_number(call.ids["number"], "revision")
-    _take_comment(call)
+    _body_of(call)
 
     async def take_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -190,7 +183,7 @@ def _without(resource: Resource, record: Record, before: Document, older: State,
 
 async def restore(resource: Resource, call: Call, services: Services) -> Reply:
     """Bring a deleted object back as it was, with its history. Raises InvalidId when it is gone for good."""
-    _take_comment(call)
+    _body_of(call)
 
     async def bring_back(tx: Transaction) -> Outcome:
         record = await remembered_record(resource, tx, call, services)
@@ -207,25 +200,23 @@ async def restore(resource: Resource, call: Call, services: Services) -> Reply:
     return await carry_out(call, services, bring_back, shown)
 
 
-def _wanted_revision(body: Any) -> int:
-    """`to` of the body of a rollback. Raises InvalidDocument."""
+def _body_of(call: Call, *needed: str) -> Document:
+    """The body: an object with the `needed` integers and perhaps a comment, which is taken. Raises InvalidDocument."""
+    body = {} if call.body is None else call.body
     if not isinstance(body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    to: int | None = body.get("to")
-    problems = [Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in ("to", "comment")]
-    if "to" not in body:
-        problems.append(Problem(("to",), "missing", "Missing data for required field."))
-    elif type(to) is not int:
-        problems.append(Problem(("to",), "wrong_type", "Not a valid integer."))
-    if problems or to is None:
+    problems = [
+        Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in (*needed, "comment")
+    ]
+    for name in needed:
+        if name not in body:
+            problems.append(Problem((name,), "missing", "Missing data for required field."))
+        elif type(body[name]) is not int:
+            problems.append(Problem((name,), "wrong_type", "Not a valid integer."))
+    if not isinstance(body.get("comment", ""), str):
+        problems.append(Problem(("comment",), "wrong_type", "Not a valid string."))
+    if problems:
         raise refuse(problems)
-    return to
-
-
-def _take_comment(call: Call) -> None:
-    """A comment in the body counts as well as one in the header or the query."""
-    if isinstance(call.body, dict) and "comment" in call.body:
-        comment = call.body["comment"]
-        if not isinstance(comment, str):
-            raise refuse([Problem(("comment",), "wrong_type", "Not a valid string.")])
-        call.comment = checked_comment(comment)
+    if "comment" in body:
+        call.comment = checked_comment(body["comment"])
+    return body

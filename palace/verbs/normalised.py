@@ -34,7 +34,7 @@ def stored_differently(sent: Document, stored: Document, call: Call) -> dict[str
 def _entry(change: Change, call: Call) -> dict[str, Any]:
     entry: dict[str, Any] = {"pointer": call.words.pointer(change.pointer), "how": _how(change)}
     if change.after is not ABSENT and len(json.dumps(change.after)) <= LONGEST_VALUE:
-        entry["stored"] = change.after
+        entry["stored"] = call.words.value(change.after, change.tokens)
     return entry
 
 

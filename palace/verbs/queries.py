@@ -1,5 +1,6 @@
 """Query parameters as values."""
 
+import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,8 @@ from palace.errors import BadRequest, Detail
 
 MOST_DIGITS = 15
 LONGEST_COMMENT = 500
+NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+"""categories of characters: control characters, halves of a character, ends of lines and paragraphs"""
 AFTER_ALL = 1 << 62
 
 
@@ -58,7 +61,7 @@ def is_dry_run(query: Mapping[str, str]) -> bool:
 def checked_comment(text: str) -> str | None:
     """What a client says about its change: one line, or nothing. Raises BadRequest."""
     text = text.strip()
-    if len(text) > LONGEST_COMMENT or not text.isprintable():
+    if len(text) > LONGEST_COMMENT or any(unicodedata.category(one) in NOT_IN_A_LINE for one in text):
         problem = f"A comment is one line of at most {LONGEST_COMMENT} characters."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_comment", problem)])
     return text or None
@@ -74,7 +77,7 @@ def number_before(cursor: str) -> int:
     if not cursor:
         return AFTER_ALL
     try:
-        return int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")[:MOST_DIGITS])
-    except ValueError as error:
+        return as_number(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"), "cursor")
+    except (ValueError, BadRequest) as error:
         problem = "This is not a cursor: leave it out, or send next_cursor of the page before."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem)]) from error

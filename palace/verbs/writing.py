@@ -110,22 +110,29 @@ async def carry_out(
 
 def preview(outcome: Outcome, call: Call) -> Reply:
     """What a write would do. The tag is that of the object as it is, to guard the real write with."""
-    words, delta = call.words, outcome.delta
-    document, tag = outcome.document, {}
-    if outcome.previous is None:
-        document = dict(list(document.items())[1:])  # The id comes first; this one was made up.
+    words, document, previous = call.words, outcome.document, outcome.previous
+    headers = dict(outcome.headers)
+    if previous is None:
+        document = dict(list(document.items())[1:])  # The id comes first; this one was made up, and so is the tag.
+        headers = {name: value for name, value in headers.items() if name not in version_headers("", 0)}
     else:
-        tag = version_headers(outcome.previous.etag, outcome.previous.revision)
+        headers |= version_headers(previous.etag, previous.revision)
+    touched: list[str] = [""]
+    patch: list[dict[str, Any]] = []
+    inverse: list[dict[str, Any]] = []
+    if previous is not None and document:  # Else it is created or deleted, which no patch does.
+        delta = outcome.delta
+        touched, patch, inverse = delta.touched, delta.patch, delta.inverse
     said = {
         "dry_run": True,
         "changed": outcome.changed,
         "document": words.document(document) if document else None,
-        "touched": [words.pointer(pointer) for pointer in delta.touched],
-        "patch": words.patch(delta.patch),
-        "inverse": words.patch(delta.inverse),
+        "touched": [words.pointer(pointer) for pointer in touched],
+        "patch": words.patch(patch),
+        "inverse": words.patch(inverse),
         "effects": list(outcome.effects),
     }
-    return Reply(200, orjson.dumps(said), {**outcome.headers, **tag}, is_spelled=True)
+    return Reply(200, orjson.dumps(said), headers, is_spelled=True)
 
 
 def shown(outcome: Outcome) -> Reply:
