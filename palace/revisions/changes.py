@@ -106,6 +106,11 @@ def value_of(document: Json, tokens: Tokens) -> Any:
     return document
 
 
+def still_to_make(document: Json, found: Iterable[Change]) -> list[Change]:
+    """Those changes whose place does not hold yet what they lead to."""
+    return [change for change in found if not _is_same(value_of(document, change.tokens), change.after)]
+
+
 def moved(document: Json, found: Iterable[Change]) -> list[Change]:
     """Those changes whose place no longer holds what they start from, so that they cannot be made here."""
     return [change for change in found if not _is_same(value_of(document, change.tokens), change.before)]

@@ -132,14 +132,14 @@ async def guarded(
     A write that changes nothing any more has been carried out already, perhaps for the same client, whom the answer did
     not reach: no conflict then (RFC 9110, section 13.1.1). Raises PreconditionFailed and what `attempt` raises.
     """
-    stale = is_stale(record, call, services)
+    if not is_stale(record, call, services):
+        return await attempt()
     try:
-        outcome = await attempt()
+        async with tx.rehearsal():
+            outcome = await attempt()
     except ClientError as error:
-        if stale:
-            raise await refusal(tx, record, call) from error
-        raise
-    if stale and outcome.changed:
+        raise await refusal(tx, record, call) from error
+    if outcome.changed:
         raise await refusal(tx, record, call)
     return outcome
 
