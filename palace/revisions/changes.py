@@ -106,19 +106,25 @@ def value_of(document: Json, tokens: Tokens) -> Any:
     return document
 
 
+def still_to_make(document: Json, found: Iterable[Change]) -> list[Change]:
+    """Those changes whose place does not hold yet what they lead to."""
+    return [change for change in found if not _is_same(value_of(document, change.tokens), change.after)]
+
+
 def moved(document: Json, found: Iterable[Change]) -> list[Change]:
     """Those changes whose place no longer holds what they start from, or is gone itself: they cannot be made here."""
-    return [change for change in found if not _starts_at(document, change)]
+    return [
+        change
+        for change in found
+        if type(value_of(document, change.tokens[:-1])) is not dict
+        or not _is_same(value_of(document, change.tokens), change.before)
+    ]
 
 
-def _starts_at(document: Json, change: Change) -> bool:
-    holder = value_of(document, change.tokens[:-1])
-    if type(holder) is not dict:
-        return False
-    value = holder.get(change.tokens[-1], ABSENT)
-    if value is ABSENT or change.before is ABSENT:
-        return value is change.before
-    return equal(value, change.before)
+def _is_same(one: Any, other: Any) -> bool:
+    if one is ABSENT or other is ABSENT:
+        return one is other
+    return equal(one, other)
 
 
 def make(document: dict[str, Json], found: Iterable[Change]) -> dict[str, Json] | None:

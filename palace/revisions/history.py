@@ -127,3 +127,22 @@ def deed_of(record: Record, call: Call, action: str) -> Deed:
     account, request_id = call.account, call.request_id or None
     key_id = account.key_id or None
     return Deed(record.updated_at, account.id, key_id, action, record.kind, record.id, record.revision, request_id)
+
+
+def baseline_of(record: Record) -> Revision:
+    """The row that remembers a state that came about while nothing was remembered."""
+    return Revision(
+        document=record.seq,
+        number=record.revision,
+        base=record.revision,
+        created_at=record.updated_at,
+        action="baseline",
+        etag=record.etag,
+        key_id="",
+        request_id="",
+        comment=None,
+        touched=b"[]",
+        about=None,
+        secrets=record.secrets,
+        content=record.body,
+    )

@@ -129,10 +129,8 @@ WHERE document = :document AND number <= :number
 ORDER BY number;
 
 -- name: newest_revision_with_etag
--- The last time, up to a number, that the document said what this tag stands for.
-SELECT number FROM revisions
-WHERE document = :document AND etag = :etag AND number <= :up_to
-ORDER BY number DESC LIMIT 1;
+-- The last time that the document said what this tag stands for.
+SELECT number FROM revisions WHERE document = :document AND etag = :etag ORDER BY number DESC LIMIT 1;
 
 -- name: insert_secret
 -- A sealed secret of a document.

@@ -152,9 +152,9 @@ class Transaction:
         """The whole document that a revision builds on and the patches up to it, oldest first; [] without it."""
         return [Revision(*row) for row in self._execute("chain_of_revision", document=document, number=number)]
 
-    async def find_etag(self, document: int, etag: str, *, up_to: int) -> int | None:
-        """The newest revision that said what this tag stands for, among those with numbers up to `up_to`."""
-        row = self._row("newest_revision_with_etag", document=document, etag=etag, up_to=up_to)
+    async def find_etag(self, document: int, etag: str) -> int | None:
+        """The newest revision that said what this tag stands for."""
+        row = self._row("newest_revision_with_etag", document=document, etag=etag)
         return row[0] if row else None
 
     async def add_secret(self, secret: str, document: int, place: str, sealed: bytes) -> None:

@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 PATCH: Schema = {"$ref": "#/components/schemas/JsonPatch"}
-COMMENT: Schema = {"type": "string", "maxLength": 500, "description": "Why; shown in the history."}
+COMMENT: Schema = {"type": ["string", "null"], "maxLength": 500, "description": "Why; shown in the history."}
 
 SUMMARY: Schema = {
     "revision": {"type": "integer", "minimum": 1},

@@ -45,9 +45,8 @@ async def precondition_failed(tx: Transaction, record: Record, call: Call) -> Pr
 
     None when none differs by now: a tag also tells apart two orders of members, and 1 from 1.0.
     """
-    headers, up_to = version_headers(record.etag, record.revision), record.revision  # The write may have been tried.
-    tags = [tag.strip('"') for tag in tags_in(call.if_match or "", "If-Match")]
-    known = [await tx.find_etag(record.seq, tag, up_to=up_to) for tag in tags]
+    headers = version_headers(record.etag, record.revision)
+    known = [await tx.find_etag(record.seq, tag.strip('"')) for tag in tags_in(call.if_match or "", "If-Match")]
     numbers = [number for number in known if number is not None]
     if not numbers:
         problem = "This object is not known to have had the ETag in If-Match: was it read from another object?"

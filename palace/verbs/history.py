@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -13,13 +14,13 @@ from palace.errors import BadRequest, Detail, InvalidId, MovedSince, ReadOnlyObj
 from palace.etags import quoted
 from palace.masks import carried_refs, load_refs, readdressed_secrets
 from palace.resource import Document, Problem, Resource, Services
-from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes
+from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes, still_to_make
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
 from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
-from palace.verbs.patching import patched
+from palace.verbs.patching import guarded, patched
 from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
 from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
@@ -131,13 +132,13 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
 
     async def go_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
-        await refuse_stale(tx, record, call, services)
         state = await state_at(tx, record.seq, to)
         before = orjson.loads(record.body)
         document = {**state.document, **{name: before[name] for name in resource.read_only}}
         about = {"to": to}
         wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about=about, to_the_letter=True)
-        return await store_change(resource, tx, call, record, before, wanted, services)
+        store = partial(store_change, resource, tx, call, record, before, wanted, services)
+        return await guarded(tx, call, record, store, services)
 
     return await carry_out(call, services, go_back, lambda outcome: patched(outcome, resource, call))
 
@@ -149,25 +150,34 @@ async def revert(resource: Resource, call: Call, services: Services) -> Reply:
 
     async def take_back(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
-        await refuse_stale(tx, record, call, services)
         state = await state_at(tx, record.seq, number)
         older = await state_before(tx, state.revision)
         if older is None:
             problem = f"Revision {number} is the first one that is remembered: nothing lies before it."
             raise BadRequest(f"Bad Request. {problem}", [Detail("no_revision_before", problem)])
         before = orjson.loads(record.body)
-        wanted = _without(resource, record, before, older, state)
-        return await store_change(resource, tx, call, record, before, wanted, services)
+
+        async def store() -> Outcome:
+            wanted = _without(resource, record, before, older, state)
+            return await store_change(resource, tx, call, record, before, wanted, services)
+
+        return await guarded(tx, call, record, store, services)
 
     return await carry_out(call, services, take_back, lambda outcome: patched(outcome, resource, call))
 
 
 def _without(resource: Resource, record: Record, before: Document, older: State, state: State) -> Wanted:
-    """The document as it is, with what happened between two states taken back. Raises MovedSince."""
+    """The document as it is, with what happened between two states taken back, as far as it is not yet.
+
+    Raises MovedSince.
+    """
     delta, refs = _between(older, state), load_refs(record.secrets)
-    back = reversed_changes(delta.found)
+    back = still_to_make(before, reversed_changes(delta.found))
     in_the_way = [change.pointer for change in moved(before, back)]
-    in_the_way += [pointer for pointer in delta.exchanged if refs.get(pointer) != state.refs[pointer]]
+    for pointer in {**older.refs, **state.refs}:  # Behind the same mask there may be another secret by now.
+        wrote, was = state.refs.get(pointer), older.refs.get(pointer)
+        if wrote != was and refs.get(pointer) not in (wrote, was) and pointer not in in_the_way:
+            in_the_way.append(pointer)
     document = make(before, back) if not in_the_way else None
     if document is not None:
         sources = (older.document, older.refs), (before, refs)
@@ -213,10 +223,10 @@ def _body_of(call: Call, *needed: str) -> Document:
             problems.append(Problem((name,), "missing", "Missing data for required field."))
         elif type(body[name]) is not int:
             problems.append(Problem((name,), "wrong_type", "Not a valid integer."))
-    if not isinstance(body.get("comment", ""), str):
+    if not isinstance(body.get("comment"), str | None):
         problems.append(Problem(("comment",), "wrong_type", "Not a valid string."))
     if problems:
         raise refuse(problems)
-    if "comment" in body:
+    if body.get("comment") is not None:
         call.comment = checked_comment(body["comment"])
     return body

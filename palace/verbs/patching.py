@@ -132,18 +132,22 @@ async def guarded(
     A write that changes nothing any more has been carried out already, perhaps for the same client, whom the answer did
     not reach: no conflict then (RFC 9110, section 13.1.1). Raises PreconditionFailed and what `attempt` raises.
     """
-    stale = is_stale(record, call, services)
+    if not is_stale(record, call, services):
+        return await attempt()
     try:
-        outcome = await attempt()
+        async with tx.rehearsal():
+            outcome = await attempt()
     except ClientError as error:
-        refused = await refusal(tx, record, call) if stale else None
+        refused = await refusal(tx, record, call)
         if refused is not None:
             raise refused from error
         raise
-    refused = await refusal(tx, record, call) if stale and outcome.changed else None
+    if not outcome.changed:
+        return outcome
+    refused = await refusal(tx, record, call)
     if refused is not None:
         raise refused
-    return outcome
+    return await attempt()
 
 
 def unchanged(record: Record, before: Document) -> Outcome:

@@ -16,7 +16,7 @@ from palace.json_patch import Operation
 from palace.judging import check_references, framed, judge, move_claims, writable
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services
-from palace.revisions.history import Delta, base_of_next, deed_of, delta_between, revision_of
+from palace.revisions.history import Delta, base_of_next, baseline_of, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import refuse_stale
@@ -196,8 +196,10 @@ async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted
     await tx.replace(previous, body=body, secrets=secrets, updated_at=now, etag=etag, base=base)
     number = previous.revision + 1
     record = replace(previous, revision=number, updated_at=now, body=body, secrets=secrets, etag=etag, base=base)
+    if base and not previous.base:  # History was off until now: begin with what was there.
+        await tx.add_revision(baseline_of(previous))
     if base:
-        touched = outcome.delta.touched
+        touched = [""] if wanted.even_if_same else outcome.delta.touched
         await tx.add_revision(revision_of(record, call, wanted.action, touched, patch, wanted.about))
     await tx.add_audit(deed_of(record, call, wanted.action), services.audit)
     outcome.record, outcome.headers = record, version_headers(etag, number)

@@ -17,6 +17,7 @@ from palace.revisions.changes import (
     moved,
     overlap,
     reversed_changes,
+    still_to_make,
     value_of,
 )
 from palace.revisions.history import UNBOUNDED
@@ -103,6 +104,17 @@ def test_what_has_moved_is_what_no_longer_holds_the_value_before_or_has_no_place
     for change in found:
         holds_it = _same(value_of(other, change.tokens), change.before)
         assert (change not in hindered) == (holds_it and type(value_of(other, change.tokens[:-1])) is dict)
+
+
+@few
+@given(pairs(), objects)
+def test_what_is_still_to_make_is_what_does_not_hold_the_value_after(pair, other):
+    before, after = pair
+    found = changes(before, after)
+    assert still_to_make(before, found) == found
+    assert still_to_make(after, found) == []
+    expected = [change for change in found if not _same(value_of(other, change.tokens), change.after)]
+    assert still_to_make(other, found) == expected
 
 
 @few
