@@ -132,22 +132,17 @@ async def guarded(
     A write that changes nothing any more has been carried out already, perhaps for the same client, whom the answer did
     not reach: no conflict then (RFC 9110, section 13.1.1). Raises PreconditionFailed and what `attempt` raises.
     """
-    if not is_stale(record, call, services):
+    refused = await refusal(tx, record, call) if is_stale(record, call, services) else None
+    if refused is None:
         return await attempt()
     try:
         async with tx.rehearsal():
             outcome = await attempt()
     except ClientError as error:
-        refused = await refusal(tx, record, call)
-        if refused is not None:
-            raise refused from error
-        raise
-    if not outcome.changed:
-        return outcome
-    refused = await refusal(tx, record, call)
-    if refused is not None:
+        raise refused from error
+    if outcome.changed:
         raise refused
-    return await attempt()
+    return outcome
 
 
 def unchanged(record: Record, before: Document) -> Outcome:
