@@ -55,8 +55,9 @@ def logged(tmp_path_factory):
         for step in ({"greeting": "Hi."}, {"greeting": "Hi."}):
             headers = {"content-type": "application/merge-patch+json", "idempotency-key": "once"}
             assert client.patch(f"/v2/pals/{pal}", json=step, headers=headers).status_code == 200
-        assert client.post(f"/v2/pals/{pal}/rollback", json={"to": 1}).status_code == 200
         assert client.post(f"/v2/pals/{pal}/revisions/2/revert").status_code == 409
+        assert client.post(f"/v2/pals/{pal}/rollback", json={"to": 1}).status_code == 200
+        assert client.post(f"/v2/pals/{pal}/revisions/2/revert").status_code == 304
         assert client.post(f"/v2/pals/{pal}/revisions/4/revert").status_code == 200
         assert client.delete(f"/v2/pals/{pal}").status_code == 204
         assert client.post(f"/v2/pals/{pal}/restore").status_code == 200
