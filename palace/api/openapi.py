@@ -81,7 +81,26 @@ ERROR_SCHEMA: Schema = {
         "request_id": {"type": "string"},
     },
 }
-ETAG_HEADER: Schema = {"etag": {"schema": {"type": "string"}, "description": "What the object says, as a short tag."}}
+
+
+def _headers_of(**meanings: str) -> Schema:
+    return {
+        name.replace("_", "-"): {"schema": {"type": "string"}, "description": meaning}
+        for name, meaning in meanings.items()
+    }
+
+
+VERSION_HEADERS = _headers_of(
+    etag="What the object says, as a short tag.", x_revision="The number of the newest revision of the object."
+)
+WRITE_HEADERS = _headers_of(
+    idempotency_replayed="`true`: this repeats the first answer under the `Idempotency-Key`.",
+    x_stored_differently="What was stored otherwise than it was sent: a JSON list of `{pointer, how, stored}`.",
+)
+LENIENT_HEADERS = _headers_of(
+    preference_applied="`handling=lenient`, when it was.",
+    x_mended="What was put right: a JSON list of `{operation, mend, from, to}`.",
+)
 WRITE_PARAMETERS: list[Schema] = [
     {
         "name": "dry_run",
@@ -114,7 +133,8 @@ PREFER: Schema = {
     "name": "Prefer",
     "in": "header",
     "schema": {"type": "string", "enum": ["return=representation", "handling=lenient"]},
-    "description": "`return=representation`: 200 with the object instead of 304.",
+    "description": "`return=representation`: 200 with the object instead of 304. `handling=lenient`: members and "
+    "layers that are not there yet are made.",
 }
 IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
@@ -319,13 +339,19 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
         response: Schema = {"description": meaning}
         if status == 200:
             response["content"] = {"application/json": _answer(resource, endpoint, is_legacy)}
-            response["headers"] = dict(ETAG_HEADER)
+            response["headers"] = _answer_headers(endpoint)
         elif status == 304:
-            response["headers"] = {"x-message": {"schema": {"type": "string"}, "description": "Why there is no body."}}
+            response["headers"] = VERSION_HEADERS | _headers_of(x_message="Why there is no body.")
         elif status >= 400:
             response["content"] = {"application/json": {"schema": {"$ref": f"{COMPONENTS}Error"}}}
         responses[str(status)] = response
     return responses
+
+
+def _answer_headers(endpoint: Endpoint) -> Schema:
+    if endpoint.method == "GET":
+        return dict(VERSION_HEADERS) if _is_of_one_document(endpoint) else {}
+    return VERSION_HEADERS | WRITE_HEADERS | (LENIENT_HEADERS if endpoint.body == "patch" else {})
 
 
 def _answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

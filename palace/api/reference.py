@@ -39,7 +39,15 @@ Every request needs the header `x-api-key`. Bodies are JSON.
 - `PATCH /v2/pals/{pal_id}` changes parts of it with a JSON Patch (RFC 6902), all operations or none:
   `[{"op": "replace", "path": "/system_prompt", "value": "..."}]`. Pointers must match the document that GET shows.
   200: changed, the whole PAL. 304: nothing changed, no body. 400: unknown id, or the result is not a valid PAL.
-  422: not a JSON Patch, or an operation does not fit the document. Errors carry `message`, `error` and `details`.
+  422: not a JSON Patch, or an operation does not fit the document. Errors carry `message`, `error` and `details`; where
+  all that is wrong can be put right, `corrected_patch` is a patch that succeeds.
+- `?dry_run=true` on any write checks everything and answers with what would happen; nothing is stored.
+- Every answer about one PAL has an `etag`. Send it as `If-Match` to change only what you read: 412 when it has changed.
+  An `Idempotency-Key` makes a retry harmless. `x-comment` says why.
+- `GET /v2/pals/{pal_id}/revisions` is the history; `.../revisions/{n}`, `.../diff?from=1&to=2`; `POST .../rollback`
+  with `{"to": 1}`, `POST .../revisions/{n}/revert`; `POST .../restore` brings a deleted PAL back.
+- `PATCH /v2/pals/{pal_id}/draft` changes a draft, `POST /v2/pals/{pal_id}/publish` makes it live. A patch of the live
+  PAL that meets a draft is 409; `?force=true` discards the draft, `?on_draft=rebase` keeps it.
 - `DELETE /v2/pals/{pal_id}` deletes it: 204.
 - `GET /v2/faces` lists faces, `GET /v2/faces/{face_id}` reads one.
 - `/v2/personas` and `/v2/replicas` serve the same objects with the older names (`persona_id`, `default_replica_id`).

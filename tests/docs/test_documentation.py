@@ -1,5 +1,6 @@
 """The documentation is executed: every shell block of the README and the guides runs, and prints what the page says."""
 
+import ast
 import os
 import re
 import subprocess
@@ -10,12 +11,25 @@ import pytest
 from markdown_it import MarkdownIt
 
 from docs.generate import FOLDER, PAGES
+from palace import errors
+from palace.errors import ClientError
 from tests.serving import KEY, start_palace
 
 ROOT = Path(__file__).parents[2]
 EXECUTED = [ROOT / "README.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
 ALL_PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 MARK = "=== the end of a block ==="
+PLACE_OF_CODE = {"Detail": 0, "Problem": 1}
+"""Which argument is the code."""
+WITH_CODES_OF_THEIR_OWN = {
+    errors.BadRequest,
+    errors.InvalidDocument,
+    errors.MalformedJson,
+    errors.MalformedPatch,
+    errors.PatchDoesNotFit,
+    errors.PreconditionFailed,
+}
+"""Errors whose `details` always come with codes of their own."""
 
 
 def name(path: Path) -> str:
@@ -77,3 +91,25 @@ def test_bare_make_lists_every_target_with_a_sentence():
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE):
         assert re.search(rf"make {target} +\S.*\.$", listed, re.MULTILINE), target
+
+
+def codes() -> set[str]:
+    """Every code that a `Detail` or a `Problem` of the source is given, and those of the errors that have none."""
+    found = set()
+    for path in (ROOT / "palace").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PLACE_OF_CODE:
+                arguments = node.args[PLACE_OF_CODE[node.func.id] :]
+                if arguments and isinstance(arguments[0], ast.Constant) and isinstance(arguments[0].value, str):
+                    found.add(arguments[0].value)
+    return found | {kind.code for kind in kinds_of(ClientError) if kind not in WITH_CODES_OF_THEIR_OWN}
+
+
+def kinds_of(kind: type[ClientError]) -> list[type[ClientError]]:
+    return [below for direct in kind.__subclasses__() for below in (direct, *kinds_of(direct))]
+
+
+def test_every_code_of_an_error_is_explained():
+    pages = "".join((ROOT / "docs/reference" / page).read_text() for page in ("errors.md", "json_patch.md"))
+    assert {"mask", "changed_since", "invalid_id", "invalid_query"} <= codes()
+    assert sorted(code for code in codes() if f"`{code}`" not in pages) == []
