@@ -94,6 +94,7 @@ async def open_services(settings: Settings) -> Services:
         limits=limits,
         settings=settings,
         chain=chain,
+        kinds={resource.kind: resource for resource in RESOURCES},
     )
 
 

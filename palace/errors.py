@@ -94,12 +94,13 @@ class InvalidAccessToken(ClientError):
 
 
 class InvalidId(ClientError):
-    """400: an id that does not exist or belongs to somebody else; the two look the same (contract 1.4)."""
+    """400 or, for newer kinds, 404: an id that does not exist or is not yours (contract 1.4)."""
 
     code = "invalid_id"
 
-    def __init__(self, member: str) -> None:
-        super().__init__(f"Invalid {member}", [Detail(self.code, "There is no such object, or it is not yours.")])
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text, [Detail(self.code, "There is no such object, or it is not yours.")])
+        self.status = status
 
 
 class ReadOnlyObject(InvalidId):
@@ -107,8 +108,8 @@ class ReadOnlyObject(InvalidId):
 
     code = "stock_object"
 
-    def __init__(self, member: str) -> None:
-        super().__init__(member)
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.details = (Detail(self.code, "This is a stock object: it can be read, but not changed or deleted."),)
 
 
@@ -178,6 +179,17 @@ class PreconditionRequired(ClientError):
 
     def __init__(self) -> None:
         super().__init__("This server changes an object only with the header If-Match: send the ETag that you read.")
+
+
+class InUse(ClientError):
+    """409: an object that others refer to, and that is not to vanish under them. `details` name them."""
+
+    status = 409
+    code = "in_use"
+
+    def __init__(self, users: Sequence[Detail]) -> None:
+        text = "This is in use: nothing was deleted. Change what uses it, or send ?cascade=true to delete it anyway."
+        super().__init__(text, users)
 
 
 class MovedSince(ClientError):

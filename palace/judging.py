@@ -1,4 +1,4 @@
-"""Is this a document that may be stored? Its model, its rules, its references and the names it claims."""
+"""Is this a document that may be stored? Its model, its rules, and the names it claims."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,38 +78,24 @@ def writable(resource: Resource, before: Document, after: Any) -> tuple[Document
     return fields, [Problem((name,), "read_only", "Read-only field.") for name in changed]
 
 
-def framed(resource: Resource, fields: Document, stamps: Mapping[str, Any]) -> Document:
-    """The whole document: the id first, then what the client may write, then what the server writes."""
-    document = {resource.id_member: stamps[resource.id_member], **fields, **resource.born_with}
-    for name in (*resource.born_with, *READ_ONLY_TIMES):
-        document[name] = stamps.get(name, resource.born_with.get(name))
+def framed(resource: Resource, fields: Document, owner: int, told: Mapping[str, Any]) -> Document:
+    """The whole document: the id first, then what the client may write, then what the server writes.
+
+    `told` has the id and the times.
+    """
+    document = {resource.id_member: told[resource.id_member], **fields}
+    for stamp in resource.stamps:
+        document[stamp.name] = stamp.value(fields, owner)
+    for name in READ_ONLY_TIMES:
+        document[name] = told[name]
     return document
-
-
-async def check_references(
-    resource: Resource,
-    tx: Transaction,
-    account: int,
-    before: Document,
-    after: Document,
-    operations: Sequence[Operation] = (),
-) -> None:
-    """Every id that `after` names and `before` did not must exist for the account. Raises a ClientError."""
-    problems = []
-    for reference in resource.references:
-        id = value_at(after, reference.pointer)
-        if not id or id == value_at(before, reference.pointer):
-            continue
-        if await tx.read(reference.kind, id, account) is None:
-            problems.append(Problem(reference.pointer, "unknown_reference", reference.problem, form="bare"))
-    if problems:
-        raise refuse(problems, operations)
 
 
 async def move_claims(
     resource: Resource,
     tx: Transaction,
     id: str,
+    owner: int,
     before: Document,
     after: Document,
     operations: Sequence[Operation] = (),
@@ -120,9 +106,12 @@ async def move_claims(
         if old == new:
             continue
         if old:
-            await tx.release(claim.scope, old, resource.kind, id)
+            await tx.release(claim.scope_of(owner), old, resource.kind, id)
         try:
             if new:
-                await tx.claim(claim.scope, new, resource.kind, id)
+                await tx.claim(claim.scope_of(owner), new, resource.kind, id)
         except NameTaken as error:
-            raise refuse([Problem(claim.pointer, "taken", claim.problem)], operations) from error
+            problem = Problem(claim.pointer, "taken", claim.problem, form="bare" if claim.status == 409 else "field")
+            refusal = refuse([problem], operations)
+            refusal.status = claim.status
+            raise refusal from error

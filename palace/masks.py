@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -108,20 +109,30 @@ def _problem_with_mask(
 ) -> Problem | None:
     if value != MASK or place not in refs:
         return Problem(secret.pointer, "mask", "Asterisks stand for a stored secret, and there is none here: send it.")
-    sibling = readdressed(secret, document, before)
-    if sibling:
-        text = f"Must be sent again because {sibling} changes: a stored secret goes to no other address."
+    address = readdressed(secret, document, before)
+    if address:
+        text = f"Must be sent again because {address} changes: a stored secret goes to no other address."
         return Problem(secret.pointer, "mask", text)
     return None
 
 
 def readdressed(secret: Secret, document: Document, before: Document) -> str | None:
-    """The sibling that the secret is bound to and that differs between the two documents."""
+    """The member that the secret is bound to and that differs between the two documents."""
     for sibling in secret.bound_to:
         bound = (*secret.pointer[:-1], sibling)
         if value_at(document, bound) != value_at(before, bound):
             return sibling
+    if secret.origin and _origin(value_at(document, secret.origin)) != _origin(value_at(before, secret.origin)):
+        return secret.origin[-1]
     return None
+
+
+def _origin(url: object) -> tuple[str, str] | None:
+    """Scheme and authority of a URL."""
+    if not isinstance(url, str):
+        return None
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def carried_refs(refs: Refs, before: Refs, after: Refs) -> Refs:

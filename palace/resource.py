@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from palace.audit import Chain
 from palace.call import Call, Reply
 from palace.clock import Clock
+from palace.errors import ClientError, InvalidId, ReadOnlyObject
 from palace.ids import Ids
-from palace.json_patch import Limits
+from palace.json_patch import Limits, format_pointer
 from palace.settings import Settings
 from palace.storage import SqliteStore
 from palace.vault import Vault
@@ -32,6 +33,8 @@ class Services:
     limits: Limits
     settings: Settings
     chain: Chain
+    kinds: Mapping[str, "Resource"] = field(default_factory=dict)
+    """every resource by its kind, for what one object does to others"""
     running: set[tuple[int, str]] = field(default_factory=set)
     """idempotency keys (account, key) whose first request is being carried out"""
 
@@ -58,25 +61,36 @@ class Problem:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+OnDelete = Literal["remove", "clear", "refuse"]
+EACH = "*"
+"""In a pointer: every element of an array, or every member of an object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A member that holds the id of another object; `problem` is what the API says when there is no such object."""
+    """A member that holds the id of another object; `problem` is what the API says when there is no such object.
+
+    When that object is deleted, its id is removed from the array, the member is cleared to null, or the deletion is
+    refused unless the client says `?cascade=true`: then the id stays and leads nowhere (contract 11).
+    """
 
     pointer: tuple[str, ...]
     kind: str
     problem: str
+    on_delete: OnDelete = "clear"
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A member that is stored sealed and shown as a mask.
 
-    The mask stands for the stored secret only while the members in `bound_to` (its siblings) stay the same: nobody may
-    have a stored secret sent to another address.
+    The mask stands for the stored secret only while the members in `bound_to` (its siblings) and the server in the URL
+    at the pointer `origin` stay the same: nobody may have a stored secret sent to another address.
     """
 
     pointer: tuple[str, ...]
     bound_to: tuple[str, ...] = ()
+    origin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +131,20 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A member whose value no two objects of any account may share; `problem` is what the API says when it is taken."""
+    """A member whose value no two objects may share; `problem` is what the API says when it is taken, with `status`.
+
+    It is unique among the objects of one account, or of all where `is_global`.
+    """
 
     pointer: tuple[str, ...]
     scope: str
     problem: str
+    is_global: bool = False
+    status: int = 400
+
+    def scope_of(self, account: int) -> str:
+        """The scope as the store knows it."""
+        return self.scope if self.is_global else f"{self.scope}/{account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +163,61 @@ class Legacy:
     aliases: Aliases = NO_ALIASES
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A member that only the server writes: what it may be, and what it is, given the rest and the owner."""
+
+    name: str
+    schema: Mapping[str, Any]
+    value: Callable[[Document, int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What objects of a kind are called: in paths, in documents, in sentences.
+
+    `noun` is as in `Create a tool`. An id is `id_prefix` and `id_digits` hexadecimal digits (contract 1.6).
+    """
+
+    collection: str
+    tag: str
+    noun: str
+    id_member: str
+    id_prefix: str
+    example_id: str
+    id_digits: int = 11
+    legacy: Legacy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the API says where kinds of objects differ: each a status and a text, None for what PALs say."""
+
+    unknown: tuple[int, str] | None = None
+    """for an id that does not exist or is not yours"""
+    stock: str | None = None
+    """for a change of a stock object; `{verb}` stands for `update` or `delete`"""
+    patch: tuple[int, str] | None = None
+    """for a JSON Patch that is malformed or does not fit"""
+
+
 @dataclass(frozen=True)
 class Resource:
-    """One kind of object: its names, its document, its rules and its operations."""
+    """One kind of object: its names, its document, its rules and its operations.
+
+    `labels` are what lists filter and sort by: for each label the place of its values, as in `{"tag": ("tags", "*")}`.
+    """
 
     kind: str
-    collection: str
-    legacy: Legacy
-    tag: str
-    id_prefix: str
+    names: Names
     model: type[BaseModel]
     example: Document
     endpoints: tuple[Endpoint, ...]
-    born_with: Mapping[str, Any] = field(default_factory=dict)
+    wording: Wording = Wording()
+    stamps: tuple[Stamp, ...] = ()
     rules: Callable[[Any], Iterable[Problem]] = lambda _document: ()
     references: tuple[Reference, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     secrets: tuple[Secret, ...] = ()
     drafts: Drafts | None = None
@@ -164,17 +227,42 @@ class Resource:
     @property
     def aliases(self) -> Aliases:
         """The other spellings of members."""
-        return self.legacy.aliases
+        return self.names.legacy.aliases if self.names.legacy else NO_ALIASES
 
-    @cached_property
+    @property
+    def collection(self) -> str:
+        """The part of a path: `pals`."""
+        return self.names.collection
+
+    @property
     def id_member(self) -> str:
         """The member that holds the object's id: `pal_id`."""
-        return f"{self.kind}_id"
+        return self.names.id_member
+
+    @cached_property
+    def stamped(self) -> tuple[str, ...]:
+        """The members besides id and times that only the server writes."""
+        return tuple(stamp.name for stamp in self.stamps)
 
     @cached_property
     def read_only(self) -> tuple[str, ...]:
         """The members that only the server writes."""
-        return (self.id_member, *self.born_with, *READ_ONLY_TIMES)
+        return (self.id_member, *self.stamped, *READ_ONLY_TIMES)
+
+    def unknown(self) -> InvalidId:
+        """What a client is told about an id that does not exist, or is not its own."""
+        status, text = self.wording.unknown or (400, f"Invalid {self.id_member}")
+        return InvalidId(text, status)
+
+    def read_only_object(self, verb: Literal["update", "delete"]) -> ReadOnlyObject:
+        """What a client is told that wants to change a stock object."""
+        return ReadOnlyObject((self.wording.stock or f"Invalid {self.id_member}").format(verb=verb))
+
+    def worded(self, error: ClientError) -> ClientError:
+        """What is wrong with a JSON Patch, in the words that the API has for this kind of object."""
+        if self.wording.patch is not None:
+            error.status, error.text = self.wording.patch
+        return error
 
     @cached_property
     def members(self) -> frozenset[str]:
@@ -189,3 +277,22 @@ def value_at(document: Any, pointer: Sequence[str]) -> Any:
             return None
         document = document.get(token)
     return document
+
+
+def values_at(document: Any, pointer: Sequence[str]) -> list[tuple[str, Any]]:
+    """Every value at a place that may have `*` in it, each with its JSON Pointer."""
+    found: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    for token in pointer:
+        below: list[tuple[tuple[str, ...], Any]] = []
+        for place, value in found:
+            if token == EACH:
+                items = enumerate(value) if isinstance(value, list) else _items(value)
+                below += [((*place, str(key)), item) for key, item in items]
+            elif isinstance(value, dict) and token in value:
+                below.append(((*place, token), value[token]))
+        found = below
+    return [(format_pointer(place), value) for place, value in found]
+
+
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, dict) else ()

@@ -74,7 +74,7 @@ class StoredPal:
 
     def __init__(self, members: dict[str, Any], limits: Limits = DEFAULT_LIMITS) -> None:
         settled = settle_secrets(PAL, members, before={}, refs={})
-        self.document = framed(PAL, judge(PAL, settled.document, settled.problems).stored, STAMPS)
+        self.document = framed(PAL, judge(PAL, settled.document, settled.problems).stored, 1, STAMPS)
         self.refs: Refs = dict.fromkeys(settled.fresh, "its-id")
         self.limits = limits
         self.attempts = 0

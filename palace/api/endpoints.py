@@ -23,7 +23,7 @@ from palace.api.bodies import (
 )
 from palace.api.idempotency import answered_once
 from palace.call import Call, Reply
-from palace.errors import BadRequest, Detail, MethodNotAllowed
+from palace.errors import BadRequest, Detail, MalformedPatch, MethodNotAllowed, PatchDoesNotFit
 from palace.resource import Endpoint, Resource, Services
 from palace.verbs.queries import checked_comment
 from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
@@ -59,13 +59,16 @@ class ResourcePath:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             call.query = self._canonical(query)
         call.if_none_match = headers.get(b"if-none-match")
+        handler = partial(endpoint.handler, self._resource, call, self._services)
         if endpoint.method == "GET":
-            reply = await endpoint.handler(self._resource, call, self._services)
+            reply = await handler()
         else:
-            body = await self._read(call, endpoint, headers, receive)
-            self._take_headers(call, headers)
-            handler = partial(endpoint.handler, self._resource, call, self._services)
-            reply = await answered_once(call, scope, headers, body, handler, self._services)
+            try:
+                body = await self._read(call, endpoint, headers, receive)
+                self._take_headers(call, headers)
+                reply = await answered_once(call, scope, headers, body, handler, self._services)
+            except (MalformedPatch, PatchDoesNotFit) as error:
+                raise self._resource.worded(error) from error
         await send_reply(reply, self._words, send)
 
     async def _read(self, call: Call, endpoint: Endpoint, headers: Headers, receive: Receive) -> bytes:

@@ -7,6 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from palace import __version__
 from palace.api.bodies import PATCH_TYPES
+from palace.judging import framed
 from palace.resource import READ_ONLY_TIMES, Endpoint, Resource
 from palace.settings import Settings
 from palace.vocabulary import Aliases, legacy_document
@@ -14,7 +15,6 @@ from palace.vocabulary import Aliases, legacy_document
 Schema = dict[str, Any]
 COMPONENTS = "#/components/schemas/"
 EXAMPLE_TIME = "2026-10-09T10:00:00.000000Z"
-EXAMPLE_IDS = {"pal": "pcb7a34da5fe", "face": "r4067604db72"}
 DESCRIPTION = (
     "An open, self-hosted server for the Tavus Developer API. An independent implementation, "
     "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words."
@@ -179,7 +179,7 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
     schemas: Schema = {"Error": ERROR_SCHEMA, "JsonPatch": PATCH_SCHEMA, "Preview": PREVIEW_SCHEMA}
     paths: dict[str, Schema] = {}
     for resource in resources:
-        for is_legacy in (False, True):
+        for is_legacy in (False, True) if resource.names.legacy else (False,):
             _add_schemas(resource, is_legacy, schemas)
             for endpoint in resource.endpoints:
                 path = _path(resource, endpoint, is_legacy)
@@ -189,7 +189,7 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
         "info": {"title": "Tavus Developer API Collection", "version": __version__, "description": DESCRIPTION},
         "servers": [{"url": settings.public_url or "/"}],
         "security": [{"apiKey": []}],
-        "tags": [{"name": resource.tag} for resource in resources],
+        "tags": [{"name": resource.names.tag} for resource in resources],
         "paths": paths,
         "components": {
             "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
@@ -210,7 +210,19 @@ class _Untitled(GenerateJsonSchema):
 
 
 def _name(resource: Resource, is_legacy: bool) -> str:
-    return (resource.legacy.kind if is_legacy else resource.kind).capitalize()
+    return "".join(word.capitalize() for word in _kind(resource, is_legacy).split("_"))
+
+
+def _kind(resource: Resource, is_legacy: bool) -> str:
+    return resource.names.legacy.kind if is_legacy and resource.names.legacy else resource.kind
+
+
+def _collection(resource: Resource, is_legacy: bool) -> str:
+    return resource.names.legacy.collection if is_legacy and resource.names.legacy else resource.collection
+
+
+def _id_member(resource: Resource, is_legacy: bool) -> str:
+    return resource.aliases.legacy.get(resource.id_member, resource.id_member) if is_legacy else resource.id_member
 
 
 def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
@@ -222,9 +234,8 @@ def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
     name = _name(resource, is_legacy)
     if any(endpoint.body == "document" for endpoint in resource.endpoints):
         schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
-    id_member = legacy_document({resource.id_member: 0}, resource.aliases) if is_legacy else {resource.id_member: 0}
-    stamped: Schema = {member: {"type": "string", "readOnly": True} for member in id_member}
-    stamped |= {member: {"const": value, "readOnly": True} for member, value in resource.born_with.items()}
+    stamped: Schema = {_id_member(resource, is_legacy): {"type": "string", "readOnly": True}}
+    stamped |= {stamp.name: {**stamp.schema, "readOnly": True} for stamp in resource.stamps}
     stamped |= {member: {"type": "string", "format": "date-time", "readOnly": True} for member in READ_ONLY_TIMES}
     members = {**fields["properties"], **stamped}
     schemas[name] = {"title": name, "type": "object", "required": sorted(members), "properties": members}
@@ -255,21 +266,20 @@ def _replace_reference(schema: Schema, schemas: Mapping[str, Schema], known: Ali
 
 
 def _path(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> str:
-    collection = resource.legacy.collection if is_legacy else resource.collection
-    kind = resource.legacy.kind if is_legacy else resource.kind
-    return f"/v2/{collection}{endpoint.path}".replace("{id}", f"{{{kind}_id}}")
+    path = f"/v2/{_collection(resource, is_legacy)}{endpoint.path}"
+    return path.replace("{id}", f"{{{_id_member(resource, is_legacy)}}}")
 
 
 def _operation(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     operation_id = endpoint.operation_id
     if is_legacy:
-        plural, single = resource.legacy.collection.capitalize(), resource.legacy.kind.capitalize()
+        plural, single = _collection(resource, True).capitalize(), _kind(resource, True).capitalize()
         renamed = operation_id.replace(resource.collection.capitalize(), plural)
         renamed = renamed.replace(resource.kind.capitalize(), single)
         operation_id = renamed if renamed != operation_id else f"{operation_id}Of{plural}"
     operation: Schema = {
         "operationId": operation_id,
-        "tags": [resource.tag],
+        "tags": [resource.names.tag],
         "summary": endpoint.summary,
         "description": endpoint.description,
         "parameters": _parameters(resource, endpoint, is_legacy),
@@ -286,9 +296,9 @@ def _operation(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
 def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list[Schema]:
     parameters: list[Schema] = []
     if "{id}" in endpoint.path:
-        kind = resource.legacy.kind if is_legacy else resource.kind
-        schema = {"type": "string", "minLength": 1, "example": EXAMPLE_IDS[resource.kind]}
-        parameters.append({"name": f"{kind}_id", "in": "path", "required": True, "schema": schema})
+        name, schema = _id_member(resource, is_legacy), {"type": "string", "minLength": 1}
+        schema["example"] = resource.names.example_id
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     if "{number}" in endpoint.path:
         schema = {"type": "integer", "minimum": 1, "example": 1}
         parameters.append({"name": "number", "in": "path", "required": True, "schema": schema})
@@ -337,7 +347,10 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
     responses: Schema = {}
     for status, meaning in sorted(answers.items()):
         response: Schema = {"description": meaning}
-        if status == 200:
+        if status == 201:
+            response["content"] = {"application/json": _published_answer(resource, endpoint, is_legacy)}
+            response["headers"] = _answer_headers(endpoint)
+        elif status == 200:
             response["content"] = {"application/json": _answer(resource, endpoint, is_legacy)}
             response["headers"] = _answer_headers(endpoint)
         elif status == 304:
@@ -377,7 +390,6 @@ def _published_answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -
 def _example(resource: Resource, is_legacy: bool) -> Schema:
     model = resource.model.model_validate(resource.example)
     model.__pydantic_fields_set__.update(resource.model.model_fields)
-    stamps = {resource.id_member: EXAMPLE_IDS[resource.kind], **resource.born_with}
-    times = dict.fromkeys(READ_ONLY_TIMES, EXAMPLE_TIME)
-    example = {**stamps, **model.model_dump(exclude_unset=True), **times}
+    told = {resource.id_member: resource.names.example_id, **dict.fromkeys(READ_ONLY_TIMES, EXAMPLE_TIME)}
+    example = framed(resource, model.model_dump(exclude_unset=True), 1, told)
     return legacy_document(example, resource.aliases) if is_legacy else example

@@ -57,7 +57,8 @@ def _resource_routes(resource: Resource, services: Services, settings: Settings)
     for endpoint in resource.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes: list[BaseRoute] = []
-    for is_legacy, collection in ((False, resource.collection), (True, resource.legacy.collection)):
+    legacy = resource.names.legacy
+    for is_legacy, collection in ((False, resource.collection), *([(True, legacy.collection)] if legacy else ())):
         words = Words(is_legacy, resource.aliases)
         for path in sorted(paths, key=lambda path: "{" in path):
             application = ResourcePath(resource, paths[path], words, services, settings.max_body_bytes)

@@ -21,10 +21,10 @@ def read_only(case: Case) -> Remedy:
     if case.operation.get("op") in {"move", "test"}:
         return NO_REMEDY
     if case.tokens[:1] == (name,):
-        return NO_REMEDY if name in case.resource.born_with else Remedy((), "dropped")
+        return NO_REMEDY if name in case.resource.stamped else Remedy((), "dropped")
     if case.tokens or not isinstance(value, dict) or case.resource.id_member not in value:
         return NO_REMEDY
-    if name in case.resource.born_with and name in value:
+    if name in case.resource.stamped and name in value:
         return NO_REMEDY
     return with_value(case, {**value, name: case.before[name]}, "kept")
 

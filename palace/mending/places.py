@@ -78,7 +78,9 @@ def _respelled(resource: Resource, tokens: Tokens) -> Iterator[Tokens]:
     bare = tuple(token for token in tokens if token)
     for cleaned in dict.fromkeys((bare, split)):
         yield cleaned
-        envelopes = {resource.kind, resource.collection, resource.legacy.kind, resource.legacy.collection, *WRAPPINGS}
+        legacy = resource.names.legacy
+        older = (legacy.kind, legacy.collection) if legacy else ()
+        envelopes = {resource.kind, resource.collection, *older, *WRAPPINGS}
         if cleaned and cleaned[0] in envelopes:
             yield cleaned[2:] if cleaned[1:2] == ("0",) else cleaned[1:]
 

@@ -2,7 +2,8 @@
 
 from palace.resources.faces import FACE
 from palace.resources.pals import PAL
+from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 
-RESOURCES = (PAL, FACE)
+RESOURCES = (PAL, FACE, PRONUNCIATION_DICTIONARY)
 
-__all__ = ["FACE", "PAL", "RESOURCES"]
+__all__ = ["FACE", "PAL", "PRONUNCIATION_DICTIONARY", "RESOURCES"]

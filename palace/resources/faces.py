@@ -3,18 +3,16 @@
 `/v2/faces` and the older `/v2/replicas` are the same objects in two vocabularies.
 """
 
+from functools import partial
 from typing import Literal
 
 import orjson
 
 from palace import verbs
 from palace.call import STOCK_OWNER, Call, Reply
-from palace.errors import InvalidId
-from palace.resource import Document, Endpoint, Legacy, Parameter, Resource, Services
+from palace.resource import Document, Endpoint, Legacy, Names, Parameter, Resource, Services
 from palace.validation import Model
 from palace.vocabulary import aliases
-
-PAGE_SIZE = 20
 
 
 class Face(Model):
@@ -37,28 +35,30 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
         return reply
     record = await services.store.reading.get(resource.kind, call.ids["id"], call.account.id)
     if record is None:
-        raise InvalidId(resource.id_member)
+        raise resource.unknown()
     face_type = "system" if record.owner == STOCK_OWNER else "user"
     return Reply(200, orjson.dumps({**orjson.loads(record.body), "face_type": face_type}), reply.headers)
 
 
-async def list_page(resource: Resource, call: Call, services: Services) -> Reply:
-    """Pages of 20 (contract 1.5)."""
-    return await verbs.list_page(resource, call, services, page_size=PAGE_SIZE)
-
+LIST = verbs.ListStyle(page_size=20, owned_by="face_type", ids="face_ids", labels={"model_name": "model"})
 
 EXAMPLE: Document = {"face_name": "Studio portrait", "model_name": "phoenix-4"}
 
+ALIASES = aliases(
+    {
+        "face_id": "replica_id",
+        "face_name": "replica_name",
+        "face_type": "replica_type",
+        "face_ids": "replica_ids",
+    }
+)
+
+LEGACY = Legacy("replica", "replicas", ALIASES)
+
 FACE = Resource(
     kind="face",
-    collection="faces",
-    legacy=Legacy(
-        "replica",
-        "replicas",
-        aliases({"face_id": "replica_id", "face_name": "replica_name", "face_type": "replica_type"}),
-    ),
-    tag="Faces",
-    id_prefix="r",
+    names=Names("faces", "Faces", "a face", "face_id", "r", "r4067604db72", legacy=LEGACY),
+    labels={"name": ("face_name",), "model": ("model_name",)},
     model=Face,
     example=EXAMPLE,
     endpoints=(
@@ -68,12 +68,9 @@ FACE = Resource(
             "listFaces",
             "List faces",
             "The faces that a PAL can show, oldest first.",
-            list_page,
+            partial(verbs.list_page, style=LIST),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
-            parameters=(
-                *verbs.page_parameters(PAGE_SIZE),
-                Parameter("face_type", {"enum": ["user", "system"]}, "Only your own faces, or only stock faces."),
-            ),
+            parameters=(*verbs.list_parameters(LIST),),
             answers_with="page",
         ),
         Endpoint(

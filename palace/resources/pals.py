@@ -3,36 +3,42 @@
 `/v2/pals` and the older `/v2/personas` are the same objects in two vocabularies.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import Field, StringConstraints
 
 from palace import verbs
 from palace.call import Call, Reply
-from palace.errors import BadRequest, Detail
-from palace.json_patch import Operation, equal
+from palace.json_patch import Operation
 from palace.resource import (
     Claim,
     Document,
     Drafts,
     Endpoint,
     Legacy,
+    Names,
     Parameter,
     Problem,
     Reference,
     Resource,
     Secret,
     Services,
-    value_at,
+    Stamp,
+)
+from palace.resources.conferencing import (
+    CONFERENCING,
+    CONFERENCING_DOMAIN,
+    TAKEN,
+    USERNAME_SCOPE,
+    check_username,
+    conferencing_rules,
+    refuse_mixed_conferencing,
 )
 from palace.resources.layers import (
     HOSTED_MODEL_PREFIX,
-    LONGEST_USERNAME,
-    USERNAME_PATTERN,
-    Conferencing,
     Layers,
     Llm,
     Tts,
@@ -43,13 +49,8 @@ from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
 
 MOST_ATTACHED = 50
-CONFERENCING_DOMAIN = "tavusinvite.com"
-RESERVED_USERNAME = re.compile(r"bot\d+", re.ASCII)
-USERNAME_SCOPE = "conferencing_username"
-TAKEN = "Username is already taken."
 CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
 
-CONFERENCING = ("layers", "conferencing")
 LAYER_PLACES = frozenset(("layers", name) for name in Layers.model_fields)
 
 Id = Annotated[str, StringConstraints(min_length=1)]
@@ -102,7 +103,7 @@ def rules(pal: Pal) -> Iterator[Problem]:
     if pal.layers.tts is not None:
         yield from _tts_rules(pal.layers.tts)
     if pal.layers.conferencing is not None:
-        yield from _conferencing_rules(pal.layers.conferencing, pal.default_face_id)
+        yield from conferencing_rules(pal.layers.conferencing, pal.default_face_id)
 
 
 def _llm_rules(llm: Llm) -> Iterator[Problem]:
@@ -131,14 +132,6 @@ def _tts_rules(tts: Tts) -> Iterator[Problem]:
             yield Problem((*place, "use_speaker_boost"), "wrong_type", "Not a valid boolean.")
 
 
-def _conferencing_rules(conferencing: Conferencing, face: str | None) -> Iterator[Problem]:
-    if not face:
-        yield Problem(("default_face_id",), "missing", "default_face_id is required for conferencing.")
-    problem = username_problem(conferencing.username) if conferencing.username else None
-    if problem:
-        yield Problem(("layers", "conferencing", "username"), "reserved", problem)
-
-
 def _ranges(place: tuple[str, ...], values: Document, ranges: dict[str, tuple[float, float]]) -> Iterator[Problem]:
     for name, (least, most) in ranges.items():
         value = values.get(name)
@@ -149,18 +142,6 @@ def _ranges(place: tuple[str, ...], values: Document, ranges: dict[str, tuple[fl
         elif not least <= value <= most:
             text = f"Must be greater than or equal to {least} and less than or equal to {most}."
             yield Problem((*place, name), "out_of_range", text, facts={"minimum": least, "maximum": most})
-
-
-def username_problem(username: str) -> str | None:
-    """Why a well-formed or malformed user name cannot be had, whoever holds it; None when it could."""
-    if not 2 <= len(username) <= LONGEST_USERNAME or not re.fullmatch(USERNAME_PATTERN.strip("^$"), username):
-        return (
-            f"Username must have 2 to {LONGEST_USERNAME} letters, digits, dots, hyphens or underscores, "
-            "and begin and end with a letter or digit."
-        )
-    if RESERVED_USERNAME.fullmatch(username.lower()):
-        return "Username is reserved."
-    return None
 
 
 # --- Handlers ---------------------------------------------------------------------------------------------------------
@@ -196,7 +177,7 @@ def prepared(operations: tuple[Operation, ...], before: Document) -> tuple[Opera
 
     Raises BadRequest when conferencing is patched together with other members (contract 2.7).
     """
-    _refuse_mixed_conferencing(operations, before)
+    refuse_mixed_conferencing(operations, before)
     return with_layers_set(operations, before)
 
 
@@ -209,42 +190,6 @@ def with_layers_set(operations: tuple[Operation, ...], _before: Document) -> tup
         operation._replace(op="add") if operation.op == "replace" and operation.tokens in LAYER_PLACES else operation
         for operation in operations
     )
-
-
-def _refuse_mixed_conferencing(operations: tuple[Operation, ...], before: Document) -> None:
-    writes = [operation for operation in operations if operation.op != "test"]
-    mixed = [write.position for write in writes if write.tokens[:2] != CONFERENCING]
-    over = [write.position for write in writes if _changes_conferencing_from_above(write, before)]
-    if not over and (not mixed or len(mixed) == len(writes)):
-        return
-    text = "layers.conferencing must be patched separately from other fields: send two requests."
-    details = [
-        Detail("mixed_conferencing", text, operations[index].path, operation=index, op=operations[index].op, at="path")
-        for index in mixed
-    ]
-    raise BadRequest(f"Bad Request. {text}", details)
-
-
-def _changes_conferencing_from_above(write: Operation, before: Document) -> bool:
-    """Whether the operation writes all layers, or all of the PAL, and the conferencing layer with them."""
-    depth = len(write.tokens)
-    if write.tokens != CONFERENCING[:depth] or depth == len(CONFERENCING):
-        return False
-    return not equal(value_at(write.value, CONFERENCING[depth:]), value_at(before, CONFERENCING))
-
-
-async def check_username(resource: Resource, call: Call, services: Services) -> Reply:
-    """`{"available": true}`, or false and the reason (contract 2.8)."""
-    del resource
-    username = call.query.get("username", "")
-    if not username:
-        text = "Missing data for required field."
-        raise BadRequest(f"Bad Request. {{'username': ['{text}']}}", [Detail("missing", text)])
-    reason = username_problem(username)
-    if reason is None and await services.store.reading.is_claimed(USERNAME_SCOPE, username.lower()):
-        reason = TAKEN
-    answer: dict[str, Any] = {"available": reason is None}
-    return Reply(200, orjson.dumps(answer if reason is None else {**answer, "reason": reason}))
 
 
 # --- The resource -----------------------------------------------------------------------------------------------------
@@ -273,18 +218,25 @@ ALIASES = aliases(
     }
 )
 
+LIST = verbs.ListStyle(owned_by="pal_type")
+
 PAL = Resource(
     kind="pal",
-    collection="pals",
-    legacy=Legacy("persona", "personas", ALIASES),
-    tag="PALs",
-    id_prefix="p",
+    names=Names("pals", "PALs", "a PAL", "pal_id", "p", "pcb7a34da5fe", legacy=Legacy("persona", "personas", ALIASES)),
     model=Pal,
     example=EXAMPLE,
-    born_with={"is_published": True},
+    stamps=(Stamp("is_published", {"const": True}, lambda _fields, _owner: True),),
+    labels={"name": ("pal_name",)},
     rules=rules,
-    references=(Reference(("default_face_id",), "face", "Invalid replica_uuid"),),
-    claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN),),
+    references=(
+        Reference(("default_face_id",), "face", "Invalid replica_uuid", "refuse"),
+        Reference(
+            ("layers", "tts", "pronunciation_dictionary_id"),
+            "pronunciation_dictionary",
+            "Pronunciation dictionary not found",
+        ),
+    ),
+    claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(
         Secret(("layers", "llm", "api_key"), bound_to=("base_url", "endpoint")),
         Secret(("layers", "tts", "api_key")),
@@ -321,12 +273,9 @@ PAL = Resource(
             "listPals",
             "List PALs",
             "Stock PALs and your own, oldest first.",
-            verbs.list_page,
+            partial(verbs.list_page, style=LIST),
             answers={200: "One page of PALs.", 400: "A query parameter is not valid."},
-            parameters=(
-                *verbs.page_parameters(),
-                Parameter("pal_type", {"enum": ["user", "system"]}, "Only your own PALs, or only stock PALs."),
-            ),
+            parameters=(*verbs.list_parameters(LIST),),
             answers_with="page",
         ),
         Endpoint(

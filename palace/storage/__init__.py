@@ -6,16 +6,21 @@ from palace.storage.base import (
     DraftOpen,
     IdTaken,
     KeyRow,
+    Label,
+    Listing,
     NameTaken,
+    Owned,
     Page,
     Record,
     Revision,
     Shown,
     Stale,
     StorageFailure,
+    Use,
+    User,
 )
 from palace.storage.sqlite import SqliteStore
-from palace.storage.transaction import Owned, Transaction
+from palace.storage.transaction import Transaction
 
 __all__ = [
     "Answer",
@@ -23,6 +28,8 @@ __all__ = [
     "DraftOpen",
     "IdTaken",
     "KeyRow",
+    "Label",
+    "Listing",
     "NameTaken",
     "Owned",
     "Page",
@@ -33,4 +40,6 @@ __all__ = [
     "Stale",
     "StorageFailure",
     "Transaction",
+    "Use",
+    "User",
 ]

@@ -1,7 +1,10 @@
 """What a store keeps, and what can go wrong; no database in sight."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Owned = Literal["all", "stock", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,52 @@ class Page:
 
     bodies: list[bytes]
     total_count: int
+
+
+class Use(NamedTuple):
+    """A document has the id of an object of `kind` at this JSON Pointer."""
+
+    kind: str
+    id: str
+    pointer: str
+
+
+class Label(NamedTuple):
+    """Something that lists find a document by: `name` is its name, a `tag` one of its tags."""
+
+    label: str
+    value: str
+
+
+class User(NamedTuple):
+    """A document that refers to some object, and where."""
+
+    kind: str
+    id: str
+    name: str | None
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which documents a list is to have, and in which order.
+
+    `search` is a part of the name, or the whole id. Of each of the `labels` a document has one of the values, whatever
+    the case of their letters.
+    """
+
+    owned: Owned = "all"
+    order: Literal["oldest", "newest", "name", "name_backwards"] = "oldest"
+    limit: int = 10
+    offset: int = 0
+    search: str = ""
+    ids: tuple[str, ...] | None = None
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a list of all objects in the order of creation."""
+        return not (self.search or self.labels or self.ids is not None or self.order.startswith("name"))
 
 
 @dataclass(frozen=True, slots=True)

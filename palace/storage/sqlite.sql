@@ -63,6 +63,79 @@ SELECT body FROM (
 -- How many objects the list has; read from the index alone.
 SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL;
 
+-- name: search_documents
+-- What a list asks for: a part of the name or the whole id, ids, and one of the values of each label.
+SELECT body FROM documents
+LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
+WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
+  AND (:search = '' OR id = :search OR instr(lower(name.value), lower(:search)) > 0)
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:labels) AS wanted
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE document = documents.seq AND label = wanted.key
+            AND lower(value) IN (SELECT lower(value) FROM json_each(wanted.value))))
+ORDER BY CASE WHEN :order = 'name' THEN lower(name.value) END,
+         CASE WHEN :order = 'name_backwards' THEN lower(name.value) END DESC,
+         CASE WHEN :order = 'newest' THEN -seq ELSE seq END
+LIMIT :limit OFFSET :offset;
+
+-- name: count_found_documents
+-- How many objects that list has.
+SELECT count(*) FROM documents
+LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
+WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
+  AND (:search = '' OR id = :search OR instr(lower(name.value), lower(:search)) > 0)
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:labels) AS wanted
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE document = documents.seq AND label = wanted.key
+            AND lower(value) IN (SELECT lower(value) FROM json_each(wanted.value))));
+
+-- name: values_of_label
+-- The different values of a label among an account's documents, in order.
+SELECT DISTINCT value FROM labels JOIN documents ON documents.seq = labels.document
+WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
+  AND instr(lower(value), lower(:search)) > 0
+ORDER BY value LIMIT :limit OFFSET :offset;
+
+-- name: count_values_of_label
+-- How many different values there are.
+SELECT count(DISTINCT value) FROM labels JOIN documents ON documents.seq = labels.document
+WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
+  AND instr(lower(value), lower(:search)) > 0;
+
+-- name: document_exists
+-- Whether the account may read such an object.
+SELECT 1 FROM documents WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
+
+-- name: insert_use
+-- A document refers to an object, at a place.
+INSERT INTO uses (document, pointer, kind, id) VALUES (:document, :pointer, :kind, :id)
+ON CONFLICT (document, pointer) DO UPDATE SET kind = excluded.kind, id = excluded.id;
+
+-- name: delete_use
+-- A document refers to nothing at a place any more.
+DELETE FROM uses WHERE document = :document AND pointer = :pointer;
+
+-- name: users_of_object
+-- Who refers to an object, and where.
+SELECT documents.kind, documents.id, (SELECT value FROM labels WHERE document = seq AND label = 'name'), pointer
+FROM uses JOIN documents ON documents.seq = uses.document
+WHERE uses.kind = :kind AND uses.id = :id AND owner = :account AND deleted_at IS NULL
+ORDER BY seq, pointer;
+
+-- name: insert_label
+-- Lists find a document by this.
+INSERT INTO labels (document, label, value) VALUES (:document, :label, :value) ON CONFLICT DO NOTHING;
+
+-- name: delete_label
+-- Lists do not find a document by this any more.
+DELETE FROM labels WHERE document = :document AND label = :label AND value = :value;
+
 -- name: claim_name
 -- Takes a name; the primary key refuses one that is taken.
 INSERT INTO claims (scope, name, kind, id) VALUES (:scope, :name, :kind, :id);

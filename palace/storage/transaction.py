@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from palace.audit import Chain, Deed, Head, Row
-from palace.call import STOCK_OWNER
 from palace.storage.base import (
     Answer,
     Draft,
@@ -16,18 +15,17 @@ from palace.storage.base import (
     IdTaken,
     KeyRow,
     NameTaken,
+    Owned,
     Page,
     Record,
     Revision,
     Shown,
     Stale,
 )
+from palace.storage.links import Links, owners
 from palace.storage.queries import load_queries
 
-Owned = Literal["all", "stock", "own"]
-
 QUERIES = load_queries("sqlite.sql")
-NOBODY = -1
 REVISION_COLUMNS = tuple(field.name for field in fields(Revision))
 
 
@@ -46,6 +44,7 @@ class Transaction:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self.links = Links(connection)
 
     async def get(self, kind: str, id: str, account: int) -> Record | None:
         """The document, if `account` may read it: its own, or a stock object."""
@@ -67,20 +66,21 @@ class Transaction:
         kind: str,
         account: int,
         *,
-        owned: Literal["all", "stock", "own"],
+        owned: Owned,
         newest_first: bool,
         limit: int,
         offset: int,
     ) -> Page:
         """`limit` documents from the `offset`-th on, in the order of creation, and how many there are in all."""
-        owners = {
-            "stock": NOBODY if owned == "own" else STOCK_OWNER,
-            "account": NOBODY if owned == "stock" else account,
-        }
+        whose = owners(owned, account)
         name = "page_newest_first" if newest_first else "page_oldest_first"
-        rows = self._execute(name, kind=kind, **owners, limit=limit, offset=offset)
-        total = self._row("count_documents", kind=kind, **owners)
+        rows = self._execute(name, kind=kind, **whose, limit=limit, offset=offset)
+        total = self._row("count_documents", kind=kind, **whose)
         return Page([row[0] for row in rows], total[0] if total else 0)
+
+    async def exists(self, kind: str, id: str, account: int) -> bool:
+        """Whether the account may read such an object."""
+        return self._row("document_exists", kind=kind, id=id, account=account) is not None
 
     async def insert(self, record: Record) -> int:
         """Store a new document and return its number in the store. Raises IdTaken."""

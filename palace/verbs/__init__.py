@@ -1,24 +1,32 @@
 """Create, read, list, patch, delete, undo: for any resource. What differs between resources is data in their files."""
 
+from palace.verbs.deleting import CASCADE, delete
 from palace.verbs.draft_endpoints import DRAFT_PARAMETERS, draft_endpoints
-from palace.verbs.endpoints import history_endpoints
+from palace.verbs.editing import edit
+from palace.verbs.endpoints import history_endpoints, references_endpoint
+from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch
 from palace.verbs.queries import flag, one_of, whole_number
-from palace.verbs.reading import list_page, page_parameters, read
-from palace.verbs.writing import create, delete, plant
+from palace.verbs.reading import read
+from palace.verbs.writing import create, plant
 
 __all__ = [
+    "CASCADE",
     "DRAFT_PARAMETERS",
+    "ListStyle",
     "create",
     "delete",
     "draft_endpoints",
+    "edit",
     "flag",
     "history_endpoints",
     "list_page",
+    "list_parameters",
     "one_of",
-    "page_parameters",
+    "page_schema",
     "patch",
     "plant",
     "read",
+    "references_endpoint",
     "whole_number",
 ]

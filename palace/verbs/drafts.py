@@ -12,16 +12,18 @@ from palace.clock import timestamp
 from palace.errors import BadRequest, Detail, DraftInTheWay, MovedSince, NoSuchDraft, PreconditionFailed
 from palace.etags import is_matched, tags_in
 from palace.json_patch import equal, format_pointer
-from palace.judging import check_references, judge, writable
+from palace.judging import judge, writable
+from palace.links import check_references
 from palace.masks import Sealer, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services, value_at
 from palace.revisions.history import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.guards import is_stale, refuse_stale
+from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.normalised import stored_differently
 from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
 from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, whole_number
-from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record, version_headers
+from palace.verbs.reading import own_record, version_headers
 from palace.verbs.rebasing import Live, delta_of, draft_deed, drafted, effect, rebased
 from palace.verbs.writing import Outcome, Wanted, carry_out, encoded, store_change
 
@@ -158,7 +160,7 @@ async def _keep(
     settled = settle_secrets(resource, fields, before=before, refs=known)
     problems += [*settled.problems, *_live_only(resource, before, fields)]
     judged = judge(resource, settled.document, problems, wanted.operations)
-    live = Live(record.revision, orjson.loads(record.body), load_refs(record.secrets))
+    live = Live(record.revision, orjson.loads(record.body), load_refs(record.secrets), record.owner)
     sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
     refs, fresh = await sealer.seal(settled, tx, known, live.refs)
     if refs == known and judged.is_same_as(resource, before):
@@ -276,7 +278,7 @@ async def _refuse_unrestorable(tx: Transaction, draft: Draft) -> None:
 
 
 def _brought_back(resource: Resource, record: Record, draft: Draft) -> Draft:
-    live = Live(record.revision, orjson.loads(record.body), load_refs(record.secrets))
+    live = Live(record.revision, orjson.loads(record.body), load_refs(record.secrets), record.owner)
     carried, problems = rebased(resource, draft, live)
     if problems:
         text = f"Draft {draft.number} cannot be brought back: its changes do not fit what is live now."

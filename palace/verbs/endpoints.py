@@ -1,9 +1,11 @@
 """The operations on the history of an object, for every resource that can be changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from palace.resource import Endpoint, Parameter
+from palace.verbs.deleting import USERS_ON_A_PAGE, list_references
 from palace.verbs.history import (
     REVISIONS_ON_A_PAGE,
     list_revisions,
@@ -67,6 +69,26 @@ DIFF: Schema = {
         "text": {**TEXT, "description": "The difference as lines, in the unified format."},
     },
 }
+REFERENCES: Schema = {
+    "type": "object",
+    "required": ["data", "total_count"],
+    "properties": {
+        "data": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["kind", "id", "name", "pointers"],
+                "properties": {
+                    "kind": TEXT,
+                    "id": TEXT,
+                    "name": TEXT_OR_NULL,
+                    "pointers": {"type": "array", "items": TEXT, "description": "Where it names the object."},
+                },
+            },
+        },
+        "total_count": {"type": "integer"},
+    },
+}
 ROLLBACK: Schema = {
     "type": "object",
     "required": ["to"],
@@ -78,14 +100,42 @@ DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is
 UNKNOWN = "the id is unknown, or not yours"
 
 
-def history_endpoints(noun: str, parameters: tuple[Parameter, ...] = ()) -> tuple[Endpoint, ...]:
+def history_endpoints(noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400) -> tuple[Endpoint, ...]:
     """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
 
-    `parameters` are those of every change of such an object.
+    `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist.
     """
-    name = noun.split()[-1]
-    id = name[0].upper() + name[1:].lower()
-    return (*_looking(noun, id), *_going_back(noun, id, parameters))
+    id = "".join(word.capitalize() for word in noun.split()[1:])
+    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters))
+    return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
+
+
+def references_endpoint(noun: str, unknown: int = 400) -> Endpoint:
+    """Who uses this: the operation for one kind of object, which `noun` names as in `a tool`.
+
+    `unknown` is the status for an id that does not exist.
+    """
+    name = "".join(word.capitalize() for word in noun.split()[1:])
+    return Endpoint(
+        "GET",
+        "/{id}/references",
+        f"list{name}References",
+        f"List what uses {noun}",
+        "Which of your objects refer to this one, and where.",
+        list_references,
+        answers=_or_unknown({200: "One page of objects.", 400: "A query parameter is not valid."}, unknown),
+        parameters=(
+            Parameter("limit", {"type": "integer", "default": USERS_ON_A_PAGE}, "Objects on a page, at most 100."),
+            Parameter("page", {"type": "integer", "default": 1}, "The number of the page, from 1 on."),
+        ),
+        answer_schema=REFERENCES,
+    )
+
+
+def _or_unknown(answers: Mapping[int, str], unknown: int) -> Mapping[int, str]:
+    """The answers, with what an unknown id is answered added to those there are."""
+    said = answers.get(unknown)
+    return {**answers, unknown: f"{said.removesuffix('.')}, or {UNKNOWN}." if said else UNKNOWN.capitalize() + "."}
 
 
 def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
@@ -97,7 +147,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
             f"List the revisions of {noun}",
             "Every change that was accepted, newest first: who, when, what, why.",
             list_revisions,
-            answers={200: "One page of revisions.", 400: f"A query parameter is not valid, or {UNKNOWN}."},
+            answers={200: "One page of revisions.", 400: "A query parameter is not valid."},
             parameters=(
                 Parameter(
                     "limit", {"type": "integer", "default": REVISIONS_ON_A_PAGE}, "Revisions on a page, at most 100."
@@ -113,7 +163,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
             f"Get {noun} as it was at a revision",
             "The document as it was, the patch that led there and the one that leads back.",
             read_revision,
-            answers={200: "The revision.", 400: UNKNOWN.capitalize() + ".", 404: "There is no such revision."},
+            answers={200: "The revision.", 400: "The number is not one.", 404: "There is no such revision."},
             answer_schema=WHOLE_REVISION,
         ),
         Endpoint(
@@ -125,7 +175,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
             read_diff,
             answers={
                 200: "The difference.",
-                400: f"A query parameter is not valid, or {UNKNOWN}.",
+                400: "A query parameter is not valid.",
                 404: "There is no such revision.",
             },
             parameters=(
@@ -141,7 +191,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",
-        400: f"The result would not be valid, or {UNKNOWN}.",
+        400: "The result would not be valid.",
         404: "There is no such revision.",
         **({409: DRAFT_IN_THE_WAY} if parameters else {}),
     }
@@ -179,7 +229,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
             f"Restore {noun} that was deleted",
             "Brings a deleted object back as it was, with its history, for as many days as the server remembers it.",
             restore,
-            answers={200: "The whole object.", 400: f"It is not deleted, it is gone for good, or {UNKNOWN}."},
+            answers={200: "The whole object.", 400: "It is not deleted."},
             body="optional",
             body_schema=COMMENTED,
             examples={"with a comment": {"comment": "Deleted by mistake."}},

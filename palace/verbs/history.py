@@ -10,7 +10,7 @@ import orjson
 
 from palace.call import STOCK_OWNER, Call, Reply
 from palace.clock import timestamp
-from palace.errors import BadRequest, Detail, InvalidId, MovedSince, ReadOnlyObject
+from palace.errors import BadRequest, Detail, MovedSince
 from palace.etags import quoted
 from palace.masks import carried_refs, load_refs, readdressed_secrets
 from palace.resource import Document, Problem, Resource, Services
@@ -19,10 +19,12 @@ from palace.revisions.history import STAMPED, Delta, State, delta_between, state
 from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
+from palace.verbs.deleting import without_vanished
 from palace.verbs.guards import refuse_stale
+from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.patching import guarded, patched
 from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
-from palace.verbs.reading import LARGEST_PAGE_SIZE, own_record
+from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 REVISIONS_ON_A_PAGE = 20
@@ -115,7 +117,7 @@ async def remembered_record(resource: Resource, tx: Transaction, call: Call, ser
     """The record whose history this account may see, also when it was deleted lately. Raises InvalidId."""
     found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
     if found is None or (found[1] is not None and found[1] < _restorable_since(services)):
-        raise InvalidId(resource.id_member)
+        raise resource.unknown()
     return found[0]
 
 
@@ -198,13 +200,13 @@ async def restore(resource: Resource, call: Call, services: Services) -> Reply:
     async def bring_back(tx: Transaction) -> Outcome:
         record = await remembered_record(resource, tx, call, services)
         if record.owner == STOCK_OWNER:
-            raise ReadOnlyObject(resource.id_member)
+            raise resource.read_only_object("update")
         if await tx.read(resource.kind, record.id, record.owner) is not None:
             problem = "It is not deleted, so there is nothing to restore. To go back, use rollback."
             raise BadRequest(f"Bad Request. {problem}", [Detail("not_deleted", problem)])
         await refuse_stale(tx, record, call, services)
         before = orjson.loads(record.body)
-        wanted = Wanted(before, "restore", even_if_same=True)
+        wanted = Wanted(await without_vanished(resource, tx, record, before), "restore", even_if_same=True)
         return await store_change(resource, tx, call, record, before, wanted, services)
 
     return await carry_out(call, services, bring_back, shown)

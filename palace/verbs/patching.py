@@ -44,7 +44,14 @@ def as_sent(operations: Operations, _before: Document) -> Operations:
     return operations
 
 
-async def patch(resource: Resource, call: Call, services: Services, *, prepare: Prepare = as_sent) -> Reply:
+async def patch(
+    resource: Resource,
+    call: Call,
+    services: Services,
+    *,
+    prepare: Prepare = as_sent,
+    answer: Callable[[Outcome], Reply] = shown,
+) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
 
     `prepare` sees the operations and the document first; it may refuse them, or exchange one for another at its place.
@@ -61,7 +68,7 @@ async def patch(resource: Resource, call: Call, services: Services, *, prepare: 
         editor = Editor(resource, tx, call, record, before, prepare, keep, services)
         return await guarded(tx, call, record, editor.change, services)
 
-    return await carry_out(call, services, change, lambda outcome: patched(outcome, resource, call))
+    return await carry_out(call, services, change, lambda outcome: patched(outcome, resource, call, answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +157,15 @@ def unchanged(record: Record, before: Document) -> Outcome:
     return Outcome(record, before, before, record, changed=False, headers=version_headers(record.etag, record.revision))
 
 
-def patched(outcome: Outcome, resource: Resource, call: Call) -> Reply:
-    """200 with the document; 304 with a message in a header when nothing changed, unless the client wants 200."""
+def patched(outcome: Outcome, resource: Resource, call: Call, answer: Callable[[Outcome], Reply] = shown) -> Reply:
+    """200 with the answer, mostly the document; 304 with a message in a header when nothing changed.
+
+    The client may prefer 200 in any case.
+    """
     if outcome.changed or call.wants_representation:
-        return shown(outcome)
-    noun = resource.legacy.kind if call.words.is_legacy else resource.tag.removesuffix("s")
+        return answer(outcome)
+    legacy = resource.names.legacy
+    noun = legacy.kind if call.words.is_legacy and legacy else resource.names.noun.split(maxsplit=1)[1]
     return Reply(304, headers={**outcome.headers, "x-message": f"No changes were made to the {noun}"})
 
 

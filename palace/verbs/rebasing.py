@@ -32,6 +32,7 @@ class Live:
     revision: int
     document: Document
     refs: Refs
+    owner: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def drafted(resource: Resource, draft: Draft, live: Live, fields: Document, refs
 
     Its tag is the one that the object will have once the draft is published.
     """
-    body = orjson.dumps(framed(resource, fields, {**live.document, STAMPED: draft.updated_at}))
+    body = orjson.dumps(framed(resource, fields, live.owner, {**live.document, STAMPED: draft.updated_at}))
     return replace(
         draft,
         base_revision=live.revision,

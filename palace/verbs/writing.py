@@ -1,4 +1,4 @@
-"""Create and delete, and the one way in which every write is checked, stored, remembered and answered."""
+"""Create, and the one way in which every write is checked, stored, remembered and answered."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,20 +13,18 @@ from palace.clock import timestamp
 from palace.errors import BadRequest, Detail
 from palace.etags import content_etag
 from palace.json_patch import Operation
-from palace.judging import check_references, framed, judge, move_claims, writable
+from palace.judging import framed, judge, move_claims, writable
+from palace.links import check_references, keep_index
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.history import Delta, base_of_next, baseline_of, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
 from palace.validation import refuse
-from palace.verbs.guards import refuse_stale
 from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
-from palace.verbs.reading import own_record, version_headers
+from palace.verbs.reading import version_headers
 from palace.verbs.rebasing import Live, draft_deed, draft_to_meet, meet_draft
 from palace.vocabulary import Words
-
-ID_HEX_DIGITS = 11
 
 
 @dataclass
@@ -70,6 +68,8 @@ class Wanted:
     refs: Refs | None = None
     about: Mapping[str, Any] | None = None
     even_if_same: bool = False
+    keeps_draft: bool = False
+    """whether an open draft is carried over whatever it says, as it is for what is not the client's own edit"""
     to_the_letter: bool = False
     """whether an absent member differs from one that says its default, as it does for an undo and not for a patch"""
 
@@ -165,29 +165,46 @@ async def store_change(
     if kept == stored and not wanted.even_if_same and is_same(resource, before):
         headers = version_headers(record.etag, record.revision)
         return Outcome(record, before, before, record, stored, stored, changed=False, headers=headers)
-    now = timestamp(services.clock.now())
-    document = framed(resource, judged.stored, {**before, "updated_at": now})
-    await check_references(resource, tx, record.owner, before, document, wanted.operations)
-    await move_claims(resource, tx, record.id, {} if wanted.even_if_same else before, document, wanted.operations)
-    outcome = Outcome(record, before, document, record, stored, kept)
-    draft = await draft_to_meet(tx, call, record.seq) if resource.drafts else None
-    if draft is not None:
-        live = Live(record.revision + 1, document, kept)
-        met = await meet_draft(resource, tx, call, draft, live, outcome.delta, keep=wanted.even_if_same)
-        outcome.said, outcome.effects = met.said, met.effects
-        wanted = replace(wanted, about={**(wanted.about or {}), **met.about})
-        if met.about:
-            await tx.add_audit(draft_deed(record, draft, call, "discard", now), services.audit)
-    await _store(tx, call, outcome, now, wanted, services)
+    outcome = Outcome(record, before, stamped(resource, record, before, judged.stored, services), record, stored, kept)
+    await check_references(resource, tx, record.owner, before, outcome.document, wanted.operations)
+    await keep(resource, tx, call, outcome, wanted, services)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
     outcome.headers.update(stored_differently(settled.document, judged.stored, call))
     return outcome
 
 
-async def _store(tx: Transaction, call: Call, outcome: Outcome, now: str, wanted: Wanted, services: Services) -> None:
+def stamped(resource: Resource, record: Record, before: Document, fields: Document, services: Services) -> Document:
+    """The next document of an object, changed now."""
+    return framed(resource, fields, record.owner, {**before, "updated_at": timestamp(services.clock.now())})
+
+
+async def keep(
+    resource: Resource, tx: Transaction, call: Call, outcome: Outcome, wanted: Wanted, services: Services
+) -> None:
+    """Store and remember the document of `outcome`, which is valid, as the next revision of its record.
+
+    Raises MakerChanges; a ClientError for a name that is taken.
+    """
+    record, document, now = outcome.record, outcome.document, outcome.document["updated_at"]
+    before = {} if wanted.even_if_same else outcome.before
+    await move_claims(resource, tx, record.id, record.owner, before, document, wanted.operations)
+    draft = await draft_to_meet(tx, call, record.seq) if resource.drafts else None
+    if draft is not None:
+        live = Live(record.revision + 1, document, outcome.refs, record.owner)
+        keeps = wanted.even_if_same or wanted.keeps_draft
+        met = await meet_draft(resource, tx, call, draft, live, outcome.delta, keep=keeps)
+        outcome.said, outcome.effects = met.said, met.effects
+        wanted = replace(wanted, about={**(wanted.about or {}), **met.about})
+        if met.about:
+            await tx.add_audit(draft_deed(record, draft, call, "discard", now), services.audit)
+    await _store(tx, call, outcome, wanted, services)
+    await keep_index(resource, tx, record.seq, outcome.before, document)
+
+
+async def _store(tx: Transaction, call: Call, outcome: Outcome, wanted: Wanted, services: Services) -> None:
     """Write the document and its revision, and put the new record into the outcome."""
-    previous, secrets = outcome.record, dump_refs(outcome.refs)
+    previous, secrets, now = outcome.record, dump_refs(outcome.refs), outcome.document["updated_at"]
     body = encoded(outcome.document, services)
     etag, base, patch = content_etag(body, secrets), 0, b""
     if services.settings.history:
@@ -228,7 +245,7 @@ async def create(
 ) -> Reply:
     """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
     while True:
-        id = services.ids.new(resource.id_prefix, ID_HEX_DIGITS)
+        id = services.ids.new(resource.names.id_prefix, resource.names.id_digits)
         with suppress(IdTaken):
             new = _judged_new(resource, call, id, found)
             return await carry_out(call, services, lambda tx, new=new: new.store(tx, services), answer)  # type: ignore[misc]
@@ -256,7 +273,8 @@ class _New:
         sealer = Sealer(services.vault, services.ids, resource.kind, self.id)
         refs, fresh = await sealer.seal(self.settled, tx, {})
         now = timestamp(services.clock.now())
-        document = framed(resource, self.fields, {resource.id_member: self.id, "created_at": now, "updated_at": now})
+        told = {resource.id_member: self.id, "created_at": now, "updated_at": now}
+        document = framed(resource, self.fields, owner, told)
         await check_references(resource, tx, owner, {}, document)
         body, secrets = encoded(document, services), dump_refs(refs)
         base = 1 if services.settings.history else 0
@@ -264,7 +282,8 @@ class _New:
             resource.kind, self.id, owner, 1, now, now, body, secrets, etag=content_etag(body, secrets), base=base
         )
         record = replace(record, seq=await tx.insert(record))
-        await move_claims(resource, tx, self.id, {}, document)
+        await move_claims(resource, tx, self.id, owner, {}, document)
+        await keep_index(resource, tx, record.seq, {}, document)
         for ref, (place, sealed) in fresh.items():
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
@@ -281,26 +300,3 @@ def _judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem
     settled = settle_secrets(resource, call.body, before={}, refs={})
     judged = judge(resource, settled.document, [*found, *settled.problems])
     return _New(resource, call, id, settled, judged.stored)
-
-
-# --- Delete -----------------------------------------------------------------------------------------------------------
-
-
-async def delete(resource: Resource, call: Call, services: Services) -> Reply:
-    """Delete the object: 204. It can be restored for some days. Raises InvalidId, ReadOnlyObject for a stock object."""
-
-    async def remove(tx: Transaction) -> Outcome:
-        record = await own_record(resource, tx, call)
-        await refuse_stale(tx, record, call, services)
-        now, document = timestamp(services.clock.now()), orjson.loads(record.body)
-        base = base_of_next(record, 0, len(record.body)) if services.settings.history else 0
-        gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
-        await tx.add_audit(deed_of(gone, call, "delete"), services.audit)
-        if not base:
-            await tx.delete(record)
-            return Outcome(record, document, {}, previous=record)
-        await tx.hide(record, now, base)
-        await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
-        return Outcome(gone, document, {}, previous=record)
-
-    return await carry_out(call, services, remove, lambda _outcome: Reply(204))

@@ -210,7 +210,7 @@ def wrong_bodies(session: Session, pal: str) -> None:
     session.send("POST", "/v2/pals", 400, json=[session.new_body()])
     session.send("POST", "/v2/pals", 400, json=session.new_body(pipeline_mode="none", greeting=5))
     session.send("POST", "/v2/pals", 400, json=session.new_body(layers={"llm": {"api_key": secret()}}))
-    session.send("POST", "/v2/pals", 413, json=session.new_body(system_prompt="x" * (1 << 20)))
+    session.send("POST", "/v2/pals", 413, json=session.new_body(system_prompt="x" * (16 << 20)))
     session.send("PATCH", path, 422, json={"api_key": secret()})
     session.send("GET", f"/v2/pals?api_key={quote(secret())}")
 

@@ -12,7 +12,7 @@ from tests.serving import STOCK_FACE, start_palace
 
 NewPal = Callable[..., str]
 MALFORMED = "Invalid JSON patch format"
-MIB = 1 << 20
+LARGEST_BODY = 16 << 20
 
 
 def wrapped(text: bytes) -> bytes:
@@ -109,17 +109,17 @@ def sized(size: int) -> bytes:
 def test_a_body_over_one_mebibyte_is_413(api: httpx.Client, new_pal: NewPal, method: str, is_chunked: bool) -> None:
     pal = new_pal()
     path = f"/v2/pals/{pal}" if method == "PATCH" else "/v2/pals"
-    body = sized(MIB + 1)
+    body = sized(LARGEST_BODY + 1)
     content: Any = (body[start : start + 65536] for start in range(0, len(body), 65536)) if is_chunked else body
     answer = api.request(method, path, content=content, headers={"content-type": "application/json"})
     details = refused(answer, 413)
-    assert (details[0]["limit"], details[0]["maximum"]) == ("max_body_bytes", MIB)
+    assert (details[0]["limit"], details[0]["maximum"]) == ("max_body_bytes", LARGEST_BODY)
     assert document(api, pal)["pal_name"] == "Night Desk"
 
 
 def test_a_body_of_one_mebibyte_is_read(api: httpx.Client, new_pal: NewPal) -> None:
     pal = new_pal()
-    answer = send(api, "PATCH", f"/v2/pals/{pal}", sized(MIB))
+    answer = send(api, "PATCH", f"/v2/pals/{pal}", sized(LARGEST_BODY))
     assert answer.status_code == 200
     assert api.delete(f"/v2/pals/{pal}").status_code == 204
 

@@ -16,7 +16,7 @@ LAYERS: list[list[str]] = [
     ["palace.storage"],
     ["palace.resource"],
     ["palace.validation", "palace.masks", "palace.accounts", "palace.sealed", "palace.folder", "palace.forgetting"],
-    ["palace.judging", "palace.revisions"],
+    ["palace.judging", "palace.links", "palace.revisions"],
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],

@@ -1,0 +1,156 @@
+"""Delete an object, with what that does to those that refer to it; and tell who they are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from palace.call import Call, Reply
+from palace.clock import timestamp
+from palace.errors import Detail, InUse
+from palace.json_patch import parse_pointer
+from palace.links import uses_of
+from palace.masks import load_refs
+from palace.resource import Document, Parameter, Reference, Resource, Services
+from palace.revisions.history import base_of_next, deed_of, revision_of
+from palace.storage import Record, Transaction, Use, User
+from palace.verbs.guards import refuse_stale
+from palace.verbs.listing import LARGEST_PAGE_SIZE
+from palace.verbs.queries import flag, whole_number
+from palace.verbs.reading import own_record
+from palace.verbs.writing import Outcome, Wanted, carry_out, keep, stamped
+
+MOST_USERS_NAMED = 50
+USERS_ON_A_PAGE = 25
+CASCADE = Parameter("cascade", {"type": "boolean"}, "`true`: delete it even if something needs it.")
+
+
+async def delete(resource: Resource, call: Call, services: Services) -> Reply:
+    """Delete the object: 204. It can be restored for some days.
+
+    Raises InvalidId, ReadOnlyObject for a stock object, InUse when something else needs it.
+    """
+
+    async def remove(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call, "delete")
+        await refuse_stale(tx, record, call, services)
+        return await take_away(tx, call, record, services)
+
+    return await carry_out(call, services, remove, lambda _outcome: Reply(204))
+
+
+async def take_away(tx: Transaction, call: Call, record: Record, services: Services) -> Outcome:
+    """Delete a record inside a transaction, and its id wherever it stands. Raises InUse."""
+    effects = await _let_go(tx, call, record, services)
+    now, document = timestamp(services.clock.now()), orjson.loads(record.body)
+    base = base_of_next(record, 0, len(record.body)) if services.settings.history else 0
+    gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
+    await tx.add_audit(deed_of(gone, call, "delete"), services.audit)
+    if not base:
+        await tx.delete(record)
+        return Outcome(record, document, {}, previous=record, effects=effects)
+    await tx.hide(record, now, base)
+    await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
+    return Outcome(gone, document, {}, previous=record, effects=effects)
+
+
+# --- What it does to others -------------------------------------------------------------------------------------------
+
+
+async def _let_go(tx: Transaction, call: Call, record: Record, services: Services) -> Sequence[Mapping[str, Any]]:
+    """Take the id of a record out of every document that has it (contract 11), and tell which. Raises InUse."""
+    users = await tx.links.users(record.kind, record.id, record.owner)
+    resources = {user.kind: services.kinds[user.kind] for user in users}
+    needed = [user for user in users if _declared(resources[user.kind], record.kind, user).on_delete == "refuse"]
+    if needed and not flag(call.query, "cascade"):
+        raise InUse([_in_use(user) for user in needed[:MOST_USERS_NAMED]])
+    effects: list[Mapping[str, Any]]
+    effects = [{"kind": user.kind, "id": user.id, "what": f"{user.pointer} leads nowhere"} for user in needed]
+    needing = {(user.kind, user.id) for user in needed}
+    for kind, id in dict.fromkeys((user.kind, user.id) for user in users):
+        if (kind, id) not in needing:
+            effects += await release(services.kinds[kind], tx, call, id, record, services)
+    return effects
+
+
+def _declared(resource: Resource, kind: str, user: User) -> Reference:
+    """The declaration of the member in which a user has the id of an object of this kind."""
+    place = parse_pointer(user.pointer)
+    for reference in resource.references:
+        pairs = zip(place, reference.pointer, strict=False)
+        if reference.kind == kind and all(token == declared or declared == "*" for token, declared in pairs):
+            return reference
+    raise LookupError(f"{resource.kind} declares no reference at {user.pointer}.")  # pragma: no cover - the index lies
+
+
+def _in_use(user: User) -> Detail:
+    facts = {"kind": user.kind, "id": user.id}
+    return Detail("in_use", f"Used by {user.kind} {user.id} at {user.pointer}.", facts=facts)
+
+
+async def release(
+    resource: Resource, tx: Transaction, call: Call, id: str, gone: Record, services: Services
+) -> list[Mapping[str, Any]]:
+    """Store a document without the id of an object that goes away, as a revision of its own; and tell about it.
+
+    It is not judged: what a rule says today must not keep a document from losing what is gone.
+    """
+    record = await tx.get(resource.kind, id, gone.owner)
+    assert record is not None
+    before = orjson.loads(record.body)
+    fields = {name: value for name, value in before.items() if name not in resource.read_only}
+    places = [use for use in uses_of(resource, before) if (use.kind, use.id) == (gone.kind, gone.id)]
+    without = _without(fields, places, uses_of(resource, before))
+    refs = load_refs(record.secrets)
+    outcome = Outcome(record, before, stamped(resource, record, before, without, services), record, refs, refs)
+    about = {"because": {"kind": gone.kind, "id": gone.id, "action": "delete"}}
+    await keep(resource, tx, call, outcome, Wanted(without, "side_effect", about=about, keeps_draft=True), services)
+    return [{"kind": resource.kind, "id": id, "what": f"{gone.id} removed from {place.pointer}"} for place in places]
+
+
+async def without_vanished(resource: Resource, tx: Transaction, record: Record, document: Document) -> Document:
+    """The document of a deleted object without the ids of what was deleted since, where they may be missing."""
+    declared = uses_of(resource, document)
+    vanished = [
+        use
+        for use, reference in declared.items()
+        if reference.on_delete != "refuse" and not await tx.exists(use.kind, use.id, record.owner)
+    ]
+    return _without(document, vanished, declared)
+
+
+def _without(document: Document, places: Iterable[Use], declared: Mapping[Use, Reference]) -> Document:
+    """A copy of the document with members cleared and elements of arrays removed, from the last one on."""
+    copy: Document = orjson.loads(orjson.dumps(document))
+    for use in sorted(places, key=lambda use: [token.zfill(9) for token in parse_pointer(use.pointer)], reverse=True):
+        *parents, last = parse_pointer(use.pointer)
+        holder: Any = copy
+        for token in parents:
+            holder = holder[int(token)] if isinstance(holder, list) else holder[token]
+        if isinstance(holder, list):
+            del holder[int(last)]
+        elif declared[use].on_delete == "remove":
+            del holder[last]
+        else:
+            holder[last] = None
+    return copy
+
+
+# --- Who uses this? ---------------------------------------------------------------------------------------------------
+
+
+async def list_references(resource: Resource, call: Call, services: Services) -> Reply:
+    """`{data, total_count}`: the caller's objects that refer to this one, and where. Raises InvalidId."""
+    limit = min(max(whole_number(call.query, "limit", USERS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
+    page = max(whole_number(call.query, "page", 1), 1)
+    tx = services.store.reading
+    if await tx.read(resource.kind, call.ids["id"], call.account.id) is None:
+        raise resource.unknown()
+    users = await tx.links.users(resource.kind, call.ids["id"], call.account.id)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for user in users:
+        entry: dict[str, Any] = {"kind": user.kind, "id": user.id, "name": user.name, "pointers": []}
+        found.setdefault((user.kind, user.id), entry)["pointers"].append(user.pointer)
+    listed = list(found.values())[(page - 1) * limit : page * limit]
+    return Reply(200, orjson.dumps({"data": listed, "total_count": len(found)}), is_spelled=True)

@@ -1,0 +1,50 @@
+"""Edit by a partial object: members that are sent replace those that are stored, the others stay."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import orjson
+
+from palace.call import Call, Reply
+from palace.resource import Document, Problem, Resource, Services
+from palace.storage import Transaction
+from palace.validation import refuse
+from palace.verbs.patching import guarded
+from palace.verbs.reading import own_record
+from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
+
+Merge = Callable[[Document, Document], Document]
+
+
+def merged(before: Document, sent: Document) -> Document:
+    """The document with every member that was sent replaced as a whole."""
+    return {**before, **sent}
+
+
+async def edit(
+    resource: Resource,
+    call: Call,
+    services: Services,
+    *,
+    merge: Merge = merged,
+    action: str = "edit",
+    answer: Callable[[Outcome], Reply] = shown,
+) -> Reply:
+    """Change members of an object: 200 with all of it, also when nothing changed.
+
+    `merge` makes the wanted document of the stored one and of what was sent. Raises InvalidId, PreconditionFailed,
+    InvalidDocument and its kin.
+    """
+    sent: Any = call.body
+    if not isinstance(sent, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+
+    async def change(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call)
+        before = orjson.loads(record.body)
+        wanted = Wanted(merge(before, sent), action)
+        store = partial(store_change, resource, tx, call, record, before, wanted, services)
+        return await guarded(tx, call, record, store, services)
+
+    return await carry_out(call, services, change, answer)
