@@ -127,6 +127,8 @@ class Endpoint:
     answers_with: Literal["document", "page"] = "document"
     answer_schema: Mapping[str, Any] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+    """where this server differs from the published one or had to choose, and why: for the compatibility page"""
 
 
 @dataclass(frozen=True, slots=True)
