@@ -132,7 +132,7 @@ IF_MATCH: Schema = {
 PREFER: Schema = {
     "name": "Prefer",
     "in": "header",
-    "schema": {"type": "string", "enum": ["return=representation", "handling=lenient"]},
+    "schema": {"type": "string", "example": "return=representation"},
     "description": "`return=representation`: 200 with the object instead of 304. `handling=lenient`: members and "
     "layers that are not there yet are made.",
 }
@@ -334,8 +334,15 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     if endpoint.body_schema is not None:
         return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
-    merge = {"schema": {"type": "object"}, "example": {"greeting": "Good evening."}}
+    merge = {"schema": {"type": "object"}, "example": _merge_example(resource, endpoint, is_legacy)}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}
+
+
+def _merge_example(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    """A merge patch that does what the first example of a JSON Patch does, which replaces a member at the root."""
+    [operation] = next(iter(endpoint.examples.values()))
+    merge = {operation["path"].removeprefix("/"): operation["value"]}
+    return legacy_document(merge, resource.aliases) if is_legacy else merge
 
 
 def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
@@ -344,6 +351,8 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
         answers = {200: "With `dry_run`: what would happen.", **GUARD_ANSWERS, **answers}
     elif _is_of_one_document(endpoint):
         answers[304] = "You have it already (`If-None-Match`)."
+    if endpoint.method != "GET" or _is_of_one_document(endpoint):
+        answers.setdefault(400, "A header or a parameter is not valid.")
     responses: Schema = {}
     for status, meaning in sorted(answers.items()):
         response: Schema = {"description": meaning}
