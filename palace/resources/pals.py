@@ -43,6 +43,7 @@ from palace.resources.layers import (
     Llm,
     Tts,
 )
+from palace.resources.pal_skills import delete_with_pal, restore_with_pal
 from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
@@ -337,10 +338,12 @@ PAL = Resource(
             "deletePal",
             "Delete a PAL",
             "Deletes the PAL and frees its conferencing user name.",
-            verbs.delete,
+            partial(verbs.delete, also=delete_with_pal),
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
-        *verbs.history_endpoints("a PAL", verbs.DRAFT_PARAMETERS),
+        *verbs.history_endpoints(
+            "a PAL", verbs.DRAFT_PARAMETERS, restore=partial(verbs.restore, also=restore_with_pal)
+        ),
         *verbs.draft_endpoints("a PAL", "pal", with_layers_set),
     ),
 )
