@@ -4,7 +4,7 @@ import orjson
 
 from palace.call import Call, Reply
 from palace.errors import UnknownSkill
-from palace.resource import Endpoint, Names, Resource, Services
+from palace.resource import Endpoint, Names, Resource, Services, Wording
 from palace.skills import Skill as Registered
 from palace.validation import Model
 
@@ -43,6 +43,7 @@ SCHEMA = Skill.model_json_schema()
 SKILL = Resource(
     kind="skill",
     names=Names("skills", "Skills", "a skill", "skill_id", "", "internet_search"),
+    wording=Wording(unknown=(404, "Unknown skill")),
     model=Skill,
     example={"skill_id": "internet_search", "display_name": "Internet search", "description": "Looks things up."},
     endpoints=(
