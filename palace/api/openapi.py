@@ -42,7 +42,7 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
     paths: dict[str, Schema] = {}
     for resource in resources:
         for is_legacy in (False, True) if resource.names.legacy else (False,):
-            if any(endpoint.answer_schema is None for endpoint in resource.endpoints):
+            if not resource.endpoints or any(endpoint.answer_schema is None for endpoint in resource.endpoints):
                 _add_schemas(resource, is_legacy, schemas)
             for endpoint in resource.endpoints:
                 path = _path(resource, endpoint, is_legacy)
@@ -169,10 +169,8 @@ def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list
         name = resource.aliases.legacy.get(parameter.name, parameter.name) if is_legacy else parameter.name
         described = {"description": parameter.sentence, "schema": {"type": "string", **parameter.schema}}
         presence = {"required": True} if parameter.required else {"required": False, "allowEmptyValue": True}
-        place = {"in": "query", **presence}
-        if f"{{{parameter.name}}}" in endpoint.path:
-            place = {"in": "path", "required": True}
-        parameters.append({"name": name, **place, **described})
+        place = "path" if f"{{{parameter.name}}}" in endpoint.path else "query"
+        parameters.append({"name": name, "in": place, **presence, **described})
     return parameters + _headers(endpoint)
 
 

@@ -228,7 +228,7 @@ def if_ever_attached(handler: Handler) -> Handler:
 
 # --- The resource -----------------------------------------------------------------------------------------------------
 
-SKILL_ID = Parameter("skill_id", {"type": "string", "minLength": 1, "example": "magic_canvas"}, "The skill.")
+SKILL_ID = Parameter("skill_id", {"type": "string", "minLength": 1, "example": "magic_canvas"}, "The skill.", True)
 ATTACHMENT = Attachment.model_json_schema()
 ATTACHMENTS: Document = {
     "type": "object",

@@ -37,6 +37,7 @@ from palace.resources.conferencing import (
     conferencing_rules,
     refuse_mixed_conferencing,
 )
+from palace.resources.effective import EFFECTIVE
 from palace.resources.layers import (
     HOSTED_MODEL_PREFIX,
     Layers,
@@ -306,6 +307,7 @@ PAL = Resource(
             verbs.read,
             answers={200: "The PAL.", 400: "`Invalid pal_id`: unknown, or not yours."},
         ),
+        EFFECTIVE,
         Endpoint(
             "PATCH",
             "/{id}",
