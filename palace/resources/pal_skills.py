@@ -58,17 +58,17 @@ async def _read(resource: Resource, call: Call, services: Services, shown: Calla
     tx, id, account = services.store.reading, call.ids["id"], call.account.id
     if await tx.read("pal", id, account) is None:
         raise resource.unknown()
+    known = tags_in(call.if_none_match, "If-None-Match") if call.if_none_match is not None else ()
     found = await tx.read(KIND, id, account)
-    if found is None:
-        return Reply(200, orjson.dumps(shown({})))
-    said = Reply(200, orjson.dumps(shown(_skills_in(found))), version_headers(found.etag, found.revision))
-    if call.if_none_match is not None and is_matched(tags_in(call.if_none_match, "If-None-Match"), found.etag):
-        return Reply(304, headers=said.headers)
-    return said
+    said = orjson.dumps(shown(_skills_in(found)))
+    if found is None:  # No skill has ever been attached: there is no state yet that a tag could stand for.
+        return Reply(200, said)
+    headers = version_headers(found.etag, found.revision)
+    return Reply(304, headers=headers) if is_matched(known, found.etag) else Reply(200, said, headers)
 
 
-def _skills_in(found: Shown) -> Attachments:
-    skills: Attachments = orjson.loads(found.body)["skills"]
+def _skills_in(found: Shown | None) -> Attachments:
+    skills: Attachments = orjson.loads(found.body)["skills"] if found else {}
     return skills
 
 

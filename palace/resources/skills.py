@@ -4,7 +4,7 @@ import orjson
 
 from palace.call import Call, Reply
 from palace.errors import UnknownSkill
-from palace.resource import Endpoint, Names, Resource, Services, Wording
+from palace.resource import Endpoint, Names, Parameter, Resource, Services, Wording
 from palace.skills import Skill as Registered
 from palace.validation import Model
 
@@ -35,7 +35,7 @@ async def list_skills(_resource: Resource, _call: Call, services: Services) -> R
 
 async def read_skill(_resource: Resource, call: Call, services: Services) -> Reply:
     """One skill. Raises UnknownSkill."""
-    return Reply(200, orjson.dumps(enabled_skill(call.ids["id"], services).shown))
+    return Reply(200, orjson.dumps(enabled_skill(call.ids["skill_id"], services).shown))
 
 
 SCHEMA = Skill.model_json_schema()
@@ -63,12 +63,17 @@ SKILL = Resource(
         ),
         Endpoint(
             "GET",
-            "/{id}",
+            "/{skill_id}",
             "getSkill",
             "Get a skill",
             "One skill of the registry.",
             read_skill,
             answers={200: "The skill.", 404: "`Unknown skill`: there is none, or it is switched off on this server."},
+            parameters=(
+                Parameter(
+                    "skill_id", {"type": "string", "minLength": 1, "example": "internet_search"}, "The skill.", True
+                ),
+            ),
             answer_schema=SCHEMA,
             differs=(
                 "`browser_use` is switched off until the operator of the server enables it in the skills file; until "
