@@ -1,9 +1,12 @@
 """What exists: the list of all resources. One file tells everything about one of them."""
 
 from palace.resources.faces import FACE
+from palace.resources.guardrail_sets import GUARDRAIL_SET
+from palace.resources.guardrails import GUARDRAIL
+from palace.resources.objectives import OBJECTIVES
 from palace.resources.pals import PAL
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 
-RESOURCES = (PAL, FACE, PRONUNCIATION_DICTIONARY)
+RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PRONUNCIATION_DICTIONARY)
 
-__all__ = ["FACE", "PAL", "PRONUNCIATION_DICTIONARY", "RESOURCES"]
+__all__ = ["FACE", "GUARDRAIL", "GUARDRAIL_SET", "OBJECTIVES", "PAL", "PRONUNCIATION_DICTIONARY", "RESOURCES"]

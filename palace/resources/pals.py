@@ -235,6 +235,9 @@ PAL = Resource(
             "pronunciation_dictionary",
             "Pronunciation dictionary not found",
         ),
+        Reference(("objectives_id",), "objectives", "Invalid objectives_id"),
+        Reference(("guardrails_id",), "guardrails", "Invalid guardrails_id"),
+        Reference(("guardrail_ids", "*"), "guardrail", "Guardrails not found", "remove"),
     ),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from palace.resource import Endpoint, Parameter
@@ -15,6 +16,7 @@ from palace.verbs.history import (
     revert,
     rollback,
 )
+from palace.verbs.writing import Store, store_change
 
 Schema = dict[str, Any]
 
@@ -100,13 +102,16 @@ DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is
 UNKNOWN = "the id is unknown, or not yours"
 
 
-def history_endpoints(noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400) -> tuple[Endpoint, ...]:
+def history_endpoints(
+    noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400, store: Store = store_change
+) -> tuple[Endpoint, ...]:
     """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
 
-    `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist.
+    `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist,
+    `store` how such objects are stored.
     """
     id = "".join(word.capitalize() for word in noun.split()[1:])
-    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters))
+    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, store))
     return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
 
 
@@ -187,7 +192,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[Endpoint, ...]:
+def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], store: Store) -> tuple[Endpoint, ...]:
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",
@@ -202,7 +207,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
             f"rollback{id}",
             f"Roll {noun} back",
             "Makes the object say again what it said at a revision, in a new revision. Secrets come back with it.",
-            rollback,
+            partial(rollback, store=store),
             answers=back,
             body="object",
             parameters=parameters,
@@ -215,7 +220,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
             f"revert{id}Revision",
             f"Take back one change of {noun}",
             "Takes back what one revision changed and nothing else.",
-            revert,
+            partial(revert, store=store),
             answers={**back, 409: "Some of what it changed has been changed again since, or a draft is in the way."},
             body="optional",
             parameters=parameters,
@@ -228,7 +233,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[
             f"restore{id}",
             f"Restore {noun} that was deleted",
             "Brings a deleted object back as it was, with its history, for as many days as the server remembers it.",
-            restore,
+            partial(restore, store=store),
             answers={200: "The whole object.", 400: "It is not deleted."},
             body="optional",
             body_schema=COMMENTED,
