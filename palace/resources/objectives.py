@@ -282,6 +282,7 @@ OBJECTIVES = Resource(
             body="patch",
             answer_schema=MESSAGE,
             examples={
+                "another name": [{"op": "replace", "path": "/name", "value": "Late check-in"}],
                 "another prompt": [
                     {"op": "replace", "path": "/data/0/objective_prompt", "value": "Ask the guest for a name."}
                 ],

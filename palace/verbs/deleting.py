@@ -100,8 +100,8 @@ async def release(
     assert record is not None
     before = orjson.loads(record.body)
     fields = {name: value for name, value in before.items() if name not in resource.read_only}
-    places = [use for use in uses_of(resource, before) if (use.kind, use.id) == (gone.kind, gone.id)]
-    without = _without(fields, places, uses_of(resource, before))
+    places = [use for use in uses_of(resource.references, before) if (use.kind, use.id) == (gone.kind, gone.id)]
+    without = _without(fields, places, uses_of(resource.references, before))
     because = {"kind": gone.kind, "id": gone.id, "action": "delete"}
     await store_side_effect(resource, tx, call, record, without, because, services)
     return [{"kind": resource.kind, "id": id, "what": f"{gone.id} removed from {place.pointer}"} for place in places]
@@ -109,7 +109,7 @@ async def release(
 
 async def without_vanished(resource: Resource, tx: Transaction, record: Record, document: Document) -> Document:
     """The document of a deleted object without the ids of what was deleted since, where they may be missing."""
-    declared = uses_of(resource, document)
+    declared = uses_of(resource.references, document)
     vanished = [
         use
         for use, reference in declared.items()

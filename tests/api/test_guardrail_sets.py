@@ -1,14 +1,12 @@
 """Older sets of guardrails: an item of a set is a guardrail of its own too, whatever happens to either (contract 9)."""
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from tests.api.guardrailing import GUARDRAILS, assert_twins, change, is_there, items, made, rule, uuids
 from tests.api.wire import (
     MERGE_PATCH,
     add,
@@ -26,51 +24,8 @@ from tests.api.wire import (
 from tests.serving import Palace, start_palace
 
 NewPal = Callable[..., str]
-GUARDRAILS = "/v2/guardrails"
 UNKNOWN = "Guardrails not found"
 DONE = {"message": "Guardrails updated successfully"}
-SERVERS = ("uuid", "created_at", "updated_at")
-
-
-def rule(name: str, **members: Any) -> dict[str, Any]:
-    return {"guardrail_name": name, "guardrail_prompt": "Never.", **members}
-
-
-def made(api: httpx.Client, *rules: dict[str, Any], **members: Any) -> str:
-    answer = api.post(GUARDRAILS, json={"name": "Desk rules", "data": list(rules), **members})
-    assert answer.status_code == 200, answer.text
-    id: str = answer.json()["guardrails_id"]
-    return id
-
-
-def items(api: httpx.Client, id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = document(api, id, "guardrails")["data"]
-    return found
-
-
-def uuids(api: httpx.Client, id: str) -> list[str]:
-    return [item["uuid"] for item in items(api, id)]
-
-
-def change(api: httpx.Client, id: str, *operations: dict[str, Any], **headers: str) -> httpx.Response:
-    answer = patch(api, id, *operations, family="guardrails", **headers)
-    assert answer.status_code in (200, 304), answer.text
-    return answer
-
-
-def is_there(api: httpx.Client, uuid: str) -> bool:
-    return api.get(f"{GUARDRAILS}/{uuid}").status_code == 200
-
-
-def assert_twins(api: httpx.Client, id: str) -> None:
-    """Every item of a set says what the guardrail says whose uuid it has, and no two have the same."""
-    shown = items(api, id)
-    assert len({item["uuid"] for item in shown}) == len(shown)
-    for item in shown:
-        twin = document(api, item["uuid"], "guardrails")
-        assert {**item, "uuid": None} == {**{n: v for n, v in twin.items() if n not in SERVERS}, "uuid": None}
-        users = api.get(f"{GUARDRAILS}/{item['uuid']}/references").json()["data"]
-        assert [user["id"] for user in users if user["kind"] == "guardrails"] == [id]
 
 
 @pytest.fixture
@@ -345,57 +300,3 @@ def test_twins_are_kept_without_history_too(tmp_path: Any) -> None:
         [twin] = uuids(api, a_set)
         assert api.delete(f"{GUARDRAILS}/{a_set}").status_code == 204
         assert not is_there(api, twin)
-
-
-# --- Whatever happens -------------------------------------------------------------------------------------------------
-
-DEEDS = ("edit item", "edit twin", "add", "remove", "move", "replace", "delete twin", "restore twin",
-         "rollback", "revert", "delete and restore")  # fmt: skip
-deeds = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 11)), min_size=1, max_size=10)
-numbers: Iterator[int] = count()
-
-
-def do(api: httpx.Client, a_set: str, ever: list[str], deed: str, where: int) -> str | None:
-    """Do one thing to the set or to one of the guardrails that it ever had; return the one that came back alone."""
-    path, own = f"{GUARDRAILS}/{a_set}", uuids(api, a_set)
-    place = f"/data/{where % len(own)}" if own else "/data/-"
-    new = rule(f"n{next(numbers)}")
-    if deed == "edit item" and own:
-        patch(api, a_set, replace(f"{place}/guardrail_prompt", str(where)), family="guardrails")
-    elif deed == "edit twin" and own:
-        patch(api, own[where % len(own)], replace("/guardrail_prompt", str(where)), family="guardrails")
-    elif deed == "add":
-        patch(api, a_set, add(place, new), family="guardrails")
-    elif deed in ("remove", "replace") and own:
-        patch(api, a_set, remove(place) if deed == "remove" else replace(place, new), family="guardrails")
-    elif deed == "move" and own:
-        patch(api, a_set, {"op": "move", "from": place, "path": "/data/0"}, family="guardrails")
-    elif deed == "delete twin" and own:
-        api.delete(f"{GUARDRAILS}/{own[where % len(own)]}")
-    elif deed == "restore twin":
-        uuid = ever[where % len(ever)]
-        return uuid if api.post(f"{GUARDRAILS}/{uuid}/restore").status_code == 200 else None
-    elif deed in ("rollback", "revert"):
-        number = where % len(revisions(api, a_set, "guardrails")) + 1
-        back = "rollback" if deed == "rollback" else f"revisions/{number}/revert"
-        answer = api.post(f"{path}/{back}", json={"to": number} if deed == "rollback" else {})
-        assert answer.status_code in (200, 304, 400, 409), answer.text
-    elif deed == "delete and restore":
-        assert api.delete(path).status_code == 204
-        assert api.post(f"{path}/restore").status_code == 200
-    return None
-
-
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(deeds)
-def test_whatever_happens_items_and_twins_say_the_same(api: httpx.Client, done: list[tuple[str, int]]) -> None:
-    a_set = made(api, rule("a"), rule("b"))
-    ever, alone = uuids(api, a_set), set[str]()
-    for deed, where in done:
-        back = do(api, a_set, ever, deed, where)
-        alone |= {back} if back else set()
-        now = uuids(api, a_set)
-        ever += [uuid for uuid in now if uuid not in ever]
-        alone -= set(now)
-        assert_twins(api, a_set)
-        assert {uuid for uuid in ever if is_there(api, uuid)} - alone == set(now)
