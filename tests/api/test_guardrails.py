@@ -292,6 +292,14 @@ def test_a_pal_names_guardrails_that_exist(
     assert (user["id"], user["pointers"]) == (pal, ["/guardrail_ids/0"])
 
 
+def test_a_pal_has_fifty_guardrails_and_no_more(api: httpx.Client, new_pal: NewPal, guardrail: str) -> None:
+    pal = new_pal(guardrail_ids=[guardrail] * 50)
+    details = refused(patch(api, pal, add("/guardrail_ids/-", guardrail)), 400)
+    assert [(detail["code"], detail["pointer"]) for detail in details] == [("too_long", "/guardrail_ids")]
+    details = refused(patch(api, pal, replace("/guardrail_ids", ["", 5])), 400)
+    assert [detail["pointer"] for detail in details] == ["/guardrail_ids/0", "/guardrail_ids/1"]
+
+
 def test_a_guardrail_that_is_deleted_leaves_every_pal(api: httpx.Client, new_pal: NewPal, guardrail: str) -> None:
     kept = made(api)
     pal = new_pal(guardrail_ids=[guardrail, kept, guardrail])
