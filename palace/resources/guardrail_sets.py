@@ -49,6 +49,12 @@ def receipt(outcome: Outcome) -> Reply:
     return Reply(200, orjson.dumps(said), outcome.headers)
 
 
+async def read(resource: Resource, call: Call, services: Services) -> Reply:
+    """The set; `?verbose=true` has nothing to add."""
+    verbs.flag(call.query, "verbose")
+    return await verbs.read(resource, call, services)
+
+
 async def patch(resource: Resource, call: Call, services: Services) -> Reply:
     """`verbs.patch`, answered with a sentence unless the client wants the document (contract 9)."""
     prepare, answer = partial(verbs.without_read_only, resource), shown if call.wants_representation else told

@@ -54,9 +54,9 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
 
 async def list_either(resource: Resource, call: Call, services: Services) -> Reply:
     """Sets, as clients from before expect; with `?legacy=false` guardrails, in pages counted from 0 (contract 9)."""
+    is_verbose = verbs.flag(call.query, "verbose")
     if verbs.one_of(call.query, "legacy", ("true", "false"), "true") == "true":
         return await sets.list_sets(GUARDRAIL_SET, call, services)
-    is_verbose = verbs.flag(call.query, "verbose")
     reply = await verbs.list_page(resource, call, services, style=LIST)
     if not is_verbose:
         return reply
@@ -230,7 +230,7 @@ GUARDRAIL = Resource(
             "getGuardrails",
             "Get a guardrail",
             "The guardrail, or the older set whose id it is.",
-            either(read, verbs.read),
+            either(read, sets.read),
             answers={200: "The guardrail or the set.", 400: "A query parameter is not valid.", 404: UNKNOWN},
             parameters=(VERBOSE,),
             answer_schema={"anyOf": [VERBOSE_ONE, A_SET]},

@@ -51,6 +51,7 @@ def test_a_set_is_read_with_the_uuid_of_every_item(api: httpx.Client, a_set: str
         "guardrail_name", "guardrail_prompt", "modality", "callback_url", "tags", "app_message", "uuid"}  # fmt: skip
     assert_twins(api, a_set)
     assert api.get(f"{GUARDRAILS}/{a_set}?verbose=true").json() == shown
+    refused(api.get(f"{GUARDRAILS}/{a_set}?verbose=5"), 400)
 
 
 def test_sets_are_listed_unless_guardrails_are_asked_for(palace: Palace) -> None:
