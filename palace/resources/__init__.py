@@ -4,9 +4,21 @@ from palace.resources.faces import FACE
 from palace.resources.guardrail_sets import GUARDRAIL_SET
 from palace.resources.guardrails import GUARDRAIL
 from palace.resources.objectives import OBJECTIVES
+from palace.resources.pal_skills import PAL_SKILLS
 from palace.resources.pals import PAL
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
+from palace.resources.skills import SKILL
 
-RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PRONUNCIATION_DICTIONARY)
+RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL)
 
-__all__ = ["FACE", "GUARDRAIL", "GUARDRAIL_SET", "OBJECTIVES", "PAL", "PRONUNCIATION_DICTIONARY", "RESOURCES"]
+__all__ = [
+    "FACE",
+    "GUARDRAIL",
+    "GUARDRAIL_SET",
+    "OBJECTIVES",
+    "PAL",
+    "PAL_SKILLS",
+    "PRONUNCIATION_DICTIONARY",
+    "RESOURCES",
+    "SKILL",
+]

@@ -12,7 +12,7 @@ from palace import verbs
 from palace.call import Call, Reply
 from palace.resource import Document, Endpoint, Handler, Names, Problem, Reference, Resource, Services, Wording
 from palace.resources.guardrail_models import GuardrailSet
-from palace.resources.guardrail_twins import GUARDRAIL_KIND, SET_KIND, store_new_set, store_set, take_set_away
+from palace.resources.guardrail_twins import GUARDRAIL_KIND, SET_KIND, change_twins, store_new_set, store_set
 from palace.verbs.writing import Outcome, shown
 
 WORDING = Wording(
@@ -71,12 +71,13 @@ async def list_sets(resource: Resource, call: Call, services: Services) -> Reply
     return await verbs.list_page(resource, call, services, style=LIST)
 
 
-delete: Handler = partial(verbs.delete, remove=take_set_away)
+delete: Handler = partial(verbs.delete, also=partial(change_twins, "delete"))
 
 
 def history() -> tuple[Endpoint, ...]:
     """The operations on the history of a set."""
-    return verbs.history_endpoints("a guardrail set", unknown=404, store=store_set)
+    restore = partial(verbs.restore, also=partial(change_twins, "restore"))
+    return verbs.history_endpoints("a guardrail set", unknown=404, store=store_set, restore=restore)
 
 
 # --- The resource -----------------------------------------------------------------------------------------------------

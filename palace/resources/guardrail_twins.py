@@ -1,7 +1,8 @@
 """An item of an older set is a guardrail of its own too: the two are twins and always say the same (contract 9).
 
 Whoever stores the one stores the other in the same transaction, whichever way the change came: by an edit, a rollback,
-a deletion or a restoration. The functions here stand where others have `store_change`, `New.store` and `take_away`.
+a deletion or a restoration. The functions here stand where others have `store_change` and `New.store`, and beside what
+deletes and restores.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,8 +16,8 @@ from palace.ids import Ids
 from palace.json_patch import equal, parse_pointer
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Record, Transaction
-from palace.verbs import take_away
-from palace.verbs.writing import New, Outcome, Wanted, judged_new, store_change, store_side_effect
+from palace.verbs import create_at, take_away
+from palace.verbs.writing import New, Outcome, Wanted, store_change, store_side_effect
 
 GUARDRAIL_KIND = "guardrail"
 SET_KIND = "guardrails"
@@ -31,7 +32,8 @@ async def store_new_set(new: New, tx: Transaction, services: Services) -> Outcom
     """`New.store` of a set, and a twin for each item."""
     fields, _ = with_uuids(new.fields, (), services.ids, new.resource.names.id_digits)
     outcome = await replace(new, fields=fields).store(tx, services)
-    return await _with_twins(tx, new.call, outcome, "create", services)
+    outcome.effects = await change_twins("create", tx, new.call, outcome, services)
+    return outcome
 
 
 async def store_set(
@@ -52,13 +54,9 @@ async def store_set(
     document, found = with_uuids(wanted.document, known, services.ids, resource.names.id_digits)
     wanted = replace(wanted, document=document, found=(*wanted.found, *found))
     outcome = await store_change(resource, tx, call, record, before, wanted, services)
-    return await _with_twins(tx, call, outcome, wanted.action, services) if outcome.changed else outcome
-
-
-async def take_set_away(tx: Transaction, call: Call, record: Record, services: Services) -> Outcome:
-    """`take_away` of a set, and of the twins of its items."""
-    outcome = await take_away(tx, call, record, services)
-    return await _with_twins(tx, call, outcome, "delete", services)
+    if outcome.changed:
+        outcome.effects = await change_twins(wanted.action, tx, call, outcome, services)
+    return outcome
 
 
 def with_uuids(document: Any, known: Collection[str], ids: Ids, digits: int) -> tuple[Any, list[Problem]]:
@@ -92,8 +90,8 @@ def _twins(document: Document) -> dict[str, Document]:
     }
 
 
-async def _with_twins(tx: Transaction, call: Call, outcome: Outcome, action: str, services: Services) -> Outcome:
-    """The outcome for a set, with what it did to the twins of its items."""
+async def change_twins(action: str, tx: Transaction, call: Call, outcome: Outcome, services: Services) -> Effects:
+    """Do to the twins what an action did to the items of a set, and tell what that was."""
     because = {"kind": SET_KIND, "id": outcome.record.id, "action": action}
     before, after = _twins(outcome.before), _twins(outcome.document)
     effects: Effects = []
@@ -102,8 +100,7 @@ async def _with_twins(tx: Transaction, call: Call, outcome: Outcome, action: str
             effects += await _part(tx, call, uuid, services)
     for uuid, fields in after.items():
         effects += await _bring(tx, call, uuid, fields, because, services)
-    outcome.effects = [*outcome.effects, *effects]
-    return outcome
+    return effects
 
 
 async def _part(tx: Transaction, call: Call, uuid: str, services: Services) -> Effects:
@@ -122,7 +119,7 @@ async def _bring(
     resource = services.kinds[GUARDRAIL_KIND]
     found = await tx.get_with_deleted(GUARDRAIL_KIND, uuid, call.account.id)
     if found is None:
-        await judged_new(resource, replace(call, body=fields), uuid).store(tx, services)
+        await create_at(resource, tx, call, uuid, fields, services)
         return [_effect(GUARDRAIL_KIND, uuid, "created")]
     record, deleted_at = found
     before = orjson.loads(record.body)

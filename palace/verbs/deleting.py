@@ -25,6 +25,33 @@ USERS_ON_A_PAGE = 25
 CASCADE = Parameter("cascade", {"type": "boolean"}, "`true`: delete it even if something needs it.")
 
 
+Also = Callable[[Transaction, Call, Outcome, Services], Awaitable[Sequence[Mapping[str, Any]]]]
+"""What is done besides, in the same transaction, given the outcome; it tells what became of other objects."""
+
+
+async def nothing_else(
+    _tx: Transaction, _call: Call, _outcome: Outcome, _services: Services
+) -> Sequence[Mapping[str, Any]]:
+    """No other object is concerned."""
+    return ()
+
+
+async def delete(resource: Resource, call: Call, services: Services, *, also: Also = nothing_else) -> Reply:
+    """Delete the object: 204. It can be restored for some days. `also` takes away what belongs to it.
+
+    Raises InvalidId, ReadOnlyObject for a stock object, InUse when something else needs it.
+    """
+
+    async def remove(tx: Transaction) -> Outcome:
+        record = await own_record(resource, tx, call, "delete")
+        await refuse_stale(tx, record, call, services)
+        outcome = await take_away(tx, call, record, services)
+        outcome.effects = [*outcome.effects, *await also(tx, call, outcome, services)]
+        return outcome
+
+    return await carry_out(call, services, remove, lambda _outcome: Reply(204))
+
+
 async def take_away(tx: Transaction, call: Call, record: Record, services: Services) -> Outcome:
     """Delete a record inside a transaction, and its id wherever it stands. Raises InUse."""
     effects = await _let_go(tx, call, record, services)
@@ -38,24 +65,6 @@ async def take_away(tx: Transaction, call: Call, record: Record, services: Servi
     await tx.hide(record, now, base)
     await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
     return Outcome(gone, document, {}, previous=record, effects=effects)
-
-
-Remove = Callable[[Transaction, Call, Record, Services], Awaitable[Outcome]]
-"""`take_away`, or what a kind of object does around it."""
-
-
-async def delete(resource: Resource, call: Call, services: Services, *, remove: Remove = take_away) -> Reply:
-    """Delete the object: 204. It can be restored for some days. `remove` stands for `take_away` where it is given.
-
-    Raises InvalidId, ReadOnlyObject for a stock object, InUse when something else needs it.
-    """
-
-    async def let_it_go(tx: Transaction) -> Outcome:
-        record = await own_record(resource, tx, call, "delete")
-        await refuse_stale(tx, record, call, services)
-        return await remove(tx, call, record, services)
-
-    return await carry_out(call, services, let_it_go, lambda _outcome: Reply(204))
 
 
 # --- What it does to others -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from palace.resource import Endpoint, Parameter
+from palace.resource import Endpoint, Handler, Parameter
 from palace.verbs.deleting import USERS_ON_A_PAGE, list_references
 from palace.verbs.history import (
     REVISIONS_ON_A_PAGE,
@@ -103,15 +103,19 @@ UNKNOWN = "the id is unknown, or not yours"
 
 
 def history_endpoints(
-    noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400, store: Store = store_change
+    noun: str,
+    parameters: tuple[Parameter, ...] = (),
+    unknown: int = 400,
+    store: Store = store_change,
+    restore: Handler = restore,
 ) -> tuple[Endpoint, ...]:
     """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
 
     `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist,
-    `store` how such objects are stored.
+    `store` how such objects are stored, `restore` what brings back a deleted one.
     """
     id = "".join(word.capitalize() for word in noun.split()[1:])
-    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, store))
+    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, store, restore))
     return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
 
 
@@ -192,7 +196,9 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], store: Store) -> tuple[Endpoint, ...]:
+def _going_back(
+    noun: str, id: str, parameters: tuple[Parameter, ...], store: Store, restore: Handler
+) -> tuple[Endpoint, ...]:
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",
@@ -233,7 +239,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], store: St
             f"restore{id}",
             f"Restore {noun} that was deleted",
             "Brings a deleted object back as it was, with its history, for as many days as the server remembers it.",
-            partial(restore, store=store),
+            restore,
             answers={200: "The whole object.", 400: "It is not deleted."},
             body="optional",
             body_schema=COMMENTED,

@@ -331,3 +331,10 @@ async def plant(resource: Resource, id: str, owner: int, body: Document, service
     """Store an object of the server's own making. Raises IdTaken when the id exists."""
     new = judged_new(resource, Call(Account(owner, ""), Words(), body=body), id)
     await services.store.transact(lambda tx: new.store(tx, services))
+
+
+async def create_at(
+    resource: Resource, tx: Transaction, call: Call, id: str, body: Document, services: Services
+) -> Outcome:
+    """Store a new document under a certain id, inside a transaction. Raises IdTaken, InvalidDocument and its kin."""
+    return await judged_new(resource, replace(call, body=body), id).store(tx, services)

@@ -154,7 +154,9 @@ def test_tags_are_listed(fresh: httpx.Client, api: httpx.Client) -> None:
     assert "Bar" not in api.get(tags).json()["tags"]
 
 
-@pytest.mark.parametrize("query", ["legacy=perhaps", "verbose=x", "legacy=false&verbose=x", "legacy=false&sort=x", "page=x"])
+@pytest.mark.parametrize(
+    "query", ["legacy=perhaps", "verbose=x", "legacy=false&verbose=x", "legacy=false&sort=x", "page=x"]
+)
 def test_a_list_says_what_its_parameters_take(api: httpx.Client, query: str) -> None:
     assert refused(api.get(f"{GUARDRAILS}?{query}"), 400)[0]["code"] == "invalid_query"
 
