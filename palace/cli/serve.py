@@ -9,12 +9,23 @@ from palace.accounts import RevokedKey
 from palace.app import CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.folder import FIRST_KEY, FolderInUse
+from palace.seeding import InvalidFaults, InvalidSeed
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
 from palace.storage.migrate import NewerSchema
 from palace.vault import VaultError
 
 ALL_FLAGS = [knob.name for knob in fields(Settings) if knob.metadata["is_flag"]]
+PROBLEMS = (
+    InvalidSetting,
+    InvalidSeed,
+    InvalidFaults,
+    FolderInUse,
+    RevokedKey,
+    StorageFailure,
+    NewerSchema,
+    VaultError,
+)
 ShowKey = Annotated[
     bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")
 ]
@@ -26,7 +37,7 @@ def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
-    except (InvalidSetting, FolderInUse, RevokedKey, StorageFailure, NewerSchema, VaultError) as error:
+    except PROBLEMS as error:
         raise typer.Exit(_complain(str(error))) from error
     except CannotListen as error:
         raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error
@@ -53,6 +64,7 @@ def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> st
         f"  Palace is ready:    {greeting.url}",
         f"  API key:            {key}",
         f"  API reference:      {greeting.url}/docs",
+        *(["  Everything is in memory, and gone when the server stops."] if settings.ephemeral else []),
         "",
         "  For clients of the Tavus API:",
         f"    export TAVUS_PUBLIC_API_BASE_URL={greeting.url}",
