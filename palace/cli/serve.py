@@ -1,5 +1,8 @@
 """`palace serve`: run the server."""
 
+import os
+import signal
+import threading
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -29,11 +32,19 @@ PROBLEMS = (
 ShowKey = Annotated[
     bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")
 ]
+StopWithStdin = Annotated[
+    bool,
+    typer.Option(
+        "--stop-with-stdin", help="Stop when standard input ends: when whoever started the server is gone, too."
+    ),
+]
 
 
 @with_flags(ALL_FLAGS)
-def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
+def serve_command(flags: dict[str, Any], show_key: ShowKey = False, stop_with_stdin: StopWithStdin = False) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM)."""
+    if stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
@@ -43,6 +54,12 @@ def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
         raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error
     except OSError as error:
         raise typer.Exit(_complain(f"The folder {settings.data} cannot be used: {error.strerror}.")) from error
+
+
+def _stop_with_stdin() -> None:
+    while os.read(0, 1024):
+        """Whatever is written there means nothing."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _complain(problem: str) -> int:

@@ -21,7 +21,7 @@ LAYERS: list[list[str]] = [
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
-    ["palace.config_files", "palace.client"],
+    ["palace.config_files", "palace.client", "palace.testing"],
     ["palace.seeding"],
     ["palace.api"],
     ["palace.app"],
