@@ -142,7 +142,7 @@ def _of_one_kind(collection: str, resource: Resource, entries: list[Any], proble
             name = str(value_at(document, resource.labels.get("name", ("",))) or "")
             id = _id_of(resource, name, named.setdefault(name, 0))
             named[name] += 1
-        needs = {(use.kind, use.id) for use in uses_of(resource, document)}
+        needs = {(use.kind, use.id) for use in uses_of(resource.references, document)}
         yield Seedling(place, resource, id, document, needs)
 
 
