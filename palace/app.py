@@ -34,6 +34,7 @@ from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
 from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.settings import Settings, load_settings
+from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import SqliteStore
 from palace.vault import Vault, VaultError
@@ -71,12 +72,14 @@ class Greeting:
 async def open_services(settings: Settings) -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
 
-    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used.
+    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
+    InvalidSkillsFile.
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
     ids, database = Ids(settings.id_seed), settings.data / DATABASE
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
+    skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
     store = SqliteStore(None if settings.ephemeral else database, durability=settings.durability)
@@ -102,6 +105,7 @@ async def open_services(settings: Settings) -> Services:
         settings=settings,
         chain=chain,
         kinds={resource.kind: resource for resource in RESOURCES},
+        skills=skills,
     )
 
 
