@@ -1,11 +1,15 @@
 """--seed: objects that are there when the server is."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from palace.resources import RESOURCES
+from palace.seeding import InvalidSeed, plant_seed, read_seed
+from tests.inside import Inside, inside
 from tests.serving import STOCK_FACE, start_palace
 
 NEW_PAL = {"pal_name": "Night Desk", "system_prompt": "Answer briefly.", "default_face_id": STOCK_FACE}
@@ -82,15 +86,20 @@ def test_what_the_api_shows_can_be_a_seed(tmp_path: Path) -> None:
         assert {**there, **{name: pal[name] for name in ("pal_id", "created_at", "updated_at")}} == pal
 
 
-def refused(tmp_path: Path, seed: Any, **environment: str) -> list[str]:
-    """What `palace serve` says about a seed, line by line, without where the file is."""
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    with inside(tmp_path_factory.mktemp("fresh"), PALACE_EPHEMERAL="true") as palace:
+        yield palace
+
+
+def refused(palace: Inside, folder: Path, seed: Any) -> list[str]:
+    """What is said about a seed, line by line, without where the file is."""
     text = seed if isinstance(seed, str) else json.dumps(seed)
-    path = tmp_path / ("seed.yaml" if isinstance(seed, str) else "seed.json")
+    path = folder / ("seed.yaml" if isinstance(seed, str) else "seed.json")
     path.write_text(text)
-    with pytest.raises(AssertionError) as failure:
-        start_palace(tmp_path / "data", "--ephemeral", "--seed", str(path), **environment)
-    said = str(failure.value).partition("palace: ")[2]
-    first, *lines = said.strip().splitlines()
+    with pytest.raises(InvalidSeed) as failure:
+        palace.run(plant_seed(path, read_seed(path, RESOURCES, {}), palace.account, palace.services))
+    first, *lines = str(failure.value).splitlines()
     assert first == f"The seed {path} cannot be used:"
     return [line.strip() for line in lines]
 
@@ -103,6 +112,7 @@ def refused(tmp_path: Path, seed: Any, **environment: str) -> list[str]:
             ["pals[1]: /pal_name: ", "pals[1]: /greetin: "],
             id="members that are not valid, all of them",
         ),
+        pytest.param({"skills": [{}]}, ["skills: there is no such collection; there are "], id="a registry"),
         pytest.param({"pal": []}, ["pal: there is no such collection; there are faces, "], id="an unknown collection"),
         pytest.param({"pals": {}}, ["pals: it must be a list of objects."], id="no list"),
         pytest.param({"pals": ["p1"]}, ["pals[0]: it must be an object."], id="no object"),
@@ -135,22 +145,22 @@ def refused(tmp_path: Path, seed: Any, **environment: str) -> list[str]:
         pytest.param("pals: [{system_prompt: '${env:NOT_SET}'}]", ["Not set in the environment"], id="no variable"),
     ],
 )
-def test_a_seed_that_cannot_be_used_stops_the_start_and_tells_every_place(
-    tmp_path: Path, seed: Any, said: list[str]
+def test_a_seed_that_cannot_be_used_is_refused_with_every_place(
+    fresh: Inside, tmp_path: Path, seed: Any, said: list[str]
 ) -> None:
-    lines = refused(tmp_path, seed)
+    lines = refused(fresh, tmp_path, seed)
     assert len(lines) == len(said)
     for line, beginning in zip(lines, said, strict=True):
         assert line.startswith(beginning), line
 
 
-def test_a_seed_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+def test_a_seed_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="it cannot be read: No such file"):
         start_palace(tmp_path / "data", "--ephemeral", "--seed", str(tmp_path / "none.json"))
 
 
-def test_no_secret_of_a_seed_is_repeated_in_a_problem(tmp_path: Path) -> None:
+def test_no_secret_of_a_seed_is_repeated_in_a_problem(fresh: Inside, tmp_path: Path) -> None:
     llm = {"model": "own", "base_url": "https://llm.example.com", "api_key": "hush-hush", "nonsense": "hush-hush"}
-    [line] = refused(tmp_path, {"pals": [{**NEW_PAL, "layers": {"llm": llm}}]})
+    [line] = refused(fresh, tmp_path, {"pals": [{**NEW_PAL, "layers": {"llm": llm}}]})
     assert "nonsense" in line
     assert "hush" not in line
