@@ -86,9 +86,9 @@ def test_what_the_api_shows_can_be_a_seed(tmp_path: Path) -> None:
         assert {**there, **{name: pal[name] for name in ("pal_id", "created_at", "updated_at")}} == pal
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    with inside(tmp_path_factory.mktemp("fresh"), PALACE_EPHEMERAL="true") as palace:
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Inside]:
+    with inside(tmp_path, PALACE_EPHEMERAL="true") as palace:
         yield palace
 
 
