@@ -12,7 +12,7 @@ LONGEST_FUNCTION = 60
 LAYERS: list[list[str]] = [
     ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.addresses", "palace.json_patch"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
-    ["palace.settings", "palace.etags"],
+    ["palace.settings", "palace.etags", "palace.fetching"],
     ["palace.storage"],
     ["palace.resource"],
     ["palace.validation", "palace.masks", "palace.accounts", "palace.sealed", "palace.folder", "palace.forgetting"],
