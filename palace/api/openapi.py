@@ -194,7 +194,12 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
         return {"application/json": {"schema": fields, "example": example}}
     examples = {title: {"value": value} for title, value in endpoint.examples.items()}
     if endpoint.body_schema is not None:
-        return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
+        schema = dict(endpoint.body_schema)
+        if is_legacy:
+            schema = _in_legacy_words(schema, {}, resource.aliases)
+            shown = {title: legacy_document(value, resource.aliases) for title, value in endpoint.examples.items()}
+            examples = {title: {"value": value} for title, value in shown.items()}
+        return {"application/json": {"schema": schema, "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
     merge = {"schema": {"type": "object"}, "example": _merge_example(resource, endpoint, is_legacy)}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from palace.api.endpoints import ResourcePath
 from palace.api.gateway import Gateway, Mistakes, no_such_route
+from palace.api.media import media_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
@@ -36,6 +37,7 @@ def build_application(
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
+    routes.append(media_route(VERSION_PREFIX, services))
     routes += page_routes(resources, settings, is_ready)
     application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
     if settings.cors_origins != NO_CORS:

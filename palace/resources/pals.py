@@ -235,6 +235,7 @@ PAL = Resource(
             "pronunciation_dictionary",
             "Pronunciation dictionary not found",
         ),
+        Reference(("layers", "tts", "voice_id"), "voice", "Invalid voice_id"),
     ),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(

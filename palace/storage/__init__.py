@@ -19,6 +19,7 @@ from palace.storage.base import (
     Use,
     User,
 )
+from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import SqliteStore
 from palace.storage.transaction import Transaction
 
@@ -27,6 +28,8 @@ __all__ = [
     "Draft",
     "DraftOpen",
     "IdTaken",
+    "Job",
+    "JobState",
     "KeyRow",
     "Label",
     "Listing",

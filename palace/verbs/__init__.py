@@ -6,14 +6,16 @@ from palace.verbs.editing import edit
 from palace.verbs.endpoints import history_endpoints, references_endpoint
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch
+from palace.verbs.planting import Planted, plant, plant_all, put_facts
 from palace.verbs.queries import flag, one_of, whole_number
 from palace.verbs.reading import read
-from palace.verbs.writing import create, plant
+from palace.verbs.writing import create
 
 __all__ = [
     "CASCADE",
     "DRAFT_PARAMETERS",
     "ListStyle",
+    "Planted",
     "create",
     "delete",
     "draft_endpoints",
@@ -26,6 +28,8 @@ __all__ = [
     "page_schema",
     "patch",
     "plant",
+    "plant_all",
+    "put_facts",
     "read",
     "references_endpoint",
     "whole_number",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from palace.call import Account, Call, Reply
+from palace.call import Call, Reply
 from palace.clock import timestamp
 from palace.errors import BadRequest, Detail
 from palace.etags import content_etag
@@ -24,7 +24,8 @@ from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import version_headers
 from palace.verbs.rebasing import Live, draft_deed, draft_to_meet, meet_draft
-from palace.vocabulary import Words
+
+NO_FACTS: Mapping[str, Any] = {}
 
 
 @dataclass
@@ -241,25 +242,30 @@ async def create(
     services: Services,
     *,
     found: Sequence[Problem] = (),
+    facts: Mapping[str, Any] = NO_FACTS,
+    also: Callable[[Transaction, Outcome], Awaitable[None]] | None = None,
     answer: Callable[[Outcome], Reply] = shown,
 ) -> Reply:
-    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
+    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before.
+
+    `facts` are members that only the server writes; `also` writes what goes with the document.
+    """
     while True:
         id = services.ids.new(resource.names.id_prefix, resource.names.id_digits)
+        new = judged_new(resource, call, id, found, facts)
+
+        async def store(tx: Transaction, new: New = new) -> Outcome:
+            outcome = await new.store(tx, services)
+            if also is not None:
+                await also(tx, outcome)
+            return outcome
+
         with suppress(IdTaken):
-            new = _judged_new(resource, call, id, found)
-            return await carry_out(call, services, lambda tx, new=new: new.store(tx, services), answer)  # type: ignore[misc]
-
-
-async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
-    """Store an object of the server's own making. Raises IdTaken when the id exists."""
-    call = Call(Account(owner, ""), Words(), body=body)
-    new = _judged_new(resource, call, id, ())
-    await services.store.transact(lambda tx: new.store(tx, services))
+            return await carry_out(call, services, store, answer)
 
 
 @dataclass(frozen=True, slots=True)
-class _New:
+class New:
     """A valid document that is not stored yet."""
 
     resource: Resource
@@ -267,13 +273,15 @@ class _New:
     id: str
     settled: Settled
     fields: Document
+    facts: Mapping[str, Any]
 
     async def store(self, tx: Transaction, services: Services) -> Outcome:
+        """Write it, with its first revision. Raises IdTaken, and a ClientError for a reference or a name."""
         resource, owner = self.resource, self.call.account.id
         sealer = Sealer(services.vault, services.ids, resource.kind, self.id)
         refs, fresh = await sealer.seal(self.settled, tx, {})
         now = timestamp(services.clock.now())
-        told = {resource.id_member: self.id, "created_at": now, "updated_at": now}
+        told = {**self.facts, resource.id_member: self.id, "created_at": now, "updated_at": now}
         document = framed(resource, self.fields, owner, told)
         await check_references(resource, tx, owner, {}, document)
         body, secrets = encoded(document, services), dump_refs(refs)
@@ -294,9 +302,12 @@ class _New:
         return Outcome(record, {}, document, refs=refs, headers=headers)
 
 
-def _judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem]) -> _New:
+def judged_new(
+    resource: Resource, call: Call, id: str, found: Sequence[Problem] = (), facts: Mapping[str, Any] = NO_FACTS
+) -> New:
+    """What a call wants to create, if it is valid. Raises InvalidDocument and its kin."""
     if not isinstance(call.body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
     settled = settle_secrets(resource, call.body, before={}, refs={})
     judged = judge(resource, settled.document, [*found, *settled.problems])
-    return _New(resource, call, id, settled, judged.stored)
+    return New(resource, call, id, settled, judged.stored, facts)

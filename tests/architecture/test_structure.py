@@ -10,7 +10,8 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.addresses", "palace.json_patch"],
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.addresses", "palace.pictures"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     ["palace.settings", "palace.etags", "palace.fetching"],
     ["palace.storage"],
@@ -20,7 +21,7 @@ LAYERS: list[list[str]] = [
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
-    ["palace.config_files", "palace.client"],
+    ["palace.config_files", "palace.client", "palace.jobs"],
     ["palace.api"],
     ["palace.app"],
     ["palace.rotation"],
