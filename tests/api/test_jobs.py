@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_faces import created, finished
+from tests.api.making import created, finished
 from tests.media import jpeg
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, Site, site
