@@ -25,6 +25,7 @@ from palace.storage.base import (
 from palace.storage.jobs import Files, Jobs
 from palace.storage.links import Links, owners
 from palace.storage.queries import load_queries
+from palace.storage.traces import Traces
 
 QUERIES = load_queries("sqlite.sql")
 REVISION_COLUMNS = tuple(field.name for field in fields(Revision))
@@ -48,6 +49,7 @@ class Transaction:
         self.links = Links(connection)
         self.jobs = Jobs(connection)
         self.files = Files(connection)
+        self.traces = Traces(connection)
 
     async def get(self, kind: str, id: str, account: int) -> Record | None:
         """The document, if `account` may read it: its own, or a stock object."""

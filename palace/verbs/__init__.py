@@ -4,12 +4,13 @@ from palace.verbs.deleting import CASCADE, delete
 from palace.verbs.draft_endpoints import DRAFT_PARAMETERS, draft_endpoints
 from palace.verbs.editing import edit
 from palace.verbs.endpoints import history_endpoints, references_endpoint
+from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch
 from palace.verbs.planting import Planted, plant, plant_all, put_facts
 from palace.verbs.queries import flag, one_of, whole_number
 from palace.verbs.reading import read
-from palace.verbs.writing import create
+from palace.verbs.writing import create, create_at
 
 __all__ = [
     "CASCADE",
@@ -17,6 +18,7 @@ __all__ = [
     "ListStyle",
     "Planted",
     "create",
+    "create_at",
     "delete",
     "draft_endpoints",
     "edit",
@@ -32,5 +34,6 @@ __all__ = [
     "put_facts",
     "read",
     "references_endpoint",
+    "restore",
     "whole_number",
 ]

@@ -264,6 +264,13 @@ async def create(
             return await carry_out(call, services, store, answer)
 
 
+async def create_at(
+    resource: Resource, tx: Transaction, call: Call, id: str, body: Document, services: Services
+) -> Outcome:
+    """Store a new document under a certain id, inside a transaction. Raises IdTaken, InvalidDocument and its kin."""
+    return await judged_new(resource, replace(call, body=body), id).store(tx, services)
+
+
 @dataclass(frozen=True, slots=True)
 class New:
     """A valid document that is not stored yet."""

@@ -16,7 +16,8 @@ from palace.settings import Settings
 DOCUMENT = build_openapi(RESOURCES, Settings())
 NO_SUCH_OPERATION = {405, 501}
 MAY_BE_MISSING = re.compile(
-    r".* .*/(revisions/.*|diff|rollback|drafts/.*)|(GET|DELETE) .*/draft|.* /v2/(faces|replicas)/{\w+}(/name)?"
+    r".* .*/(revisions/.*|diff|rollback|drafts/.*)|(GET|DELETE) .*/draft|.* .*/skills(-history)?/.*|PUT .*/skills"
+    r"|.* /v2/(faces|replicas)/{\w+}(/name)?"
 )
 """Where 404 is an answer of the operation, not of a path that nobody serves."""
 ANY_WORD = "night-desk"
@@ -142,7 +143,7 @@ def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> t
             path = path.replace("{number}", "1")
         elif parameter["in"] == "path":
             collection = path.split("/{")[0]
-            made = DOCUMENT["paths"][collection].get("post")
+            made = DOCUMENT["paths"].get(collection, {}).get("post")
             id = schema["example"]
             if made is not None:
                 _, body = next(example_requests(made))
@@ -187,9 +188,12 @@ def prepared(api: httpx.Client, place: str) -> str:
         assert api.patch(f"{made}/draft", json=changing(collection)).status_code == 200
     if rest[-2:-1] == ["restore"] and rest[0] == "drafts":
         assert api.delete(f"{made}/draft").status_code == 204
-    if place.endswith("/revisions/1/revert"):
+    if rest[:1] in (["skills"], ["skills-history"]):
+        for config in ({}, {"usage_guidance": ANY_WORD}):
+            assert api.put(f"{made}/skills/magic_canvas", json={"config": config}).status_code == 200
+    if place == f"{made}/revisions/1/revert":
         return f"{made}/revisions/{number_of_change(api, made)}/revert"
-    return place
+    return place.replace("/revisions/1/revert", "/revisions/2/revert")
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
