@@ -235,7 +235,7 @@ MOVED: list[Any] = [
     pytest.param(
         [remove("/layers/stt/hotwords")], [remove("/layers/stt")], ["/layers/stt/hotwords"], id="what was around it"
     ),
-    pytest.param([add("/layers/tts", {})], [add("/layers/tts/voice_id", "v")], ["/layers/tts"], id="below it"),
+    pytest.param([add("/layers/tts", {})], [add("/layers/tts/api_key", "k")], ["/layers/tts"], id="below it"),
     pytest.param([add("/tool_ids/-", "x")], [add("/tool_ids/0", "y")], ["/tool_ids"], id="another element"),
     pytest.param(
         [replace("/layers/llm/api_key", "sk-2")],
