@@ -17,6 +17,8 @@ from palace.vocabulary import Words
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUEST_ID_HEX_DIGITS = 12
+LONGEST_CLIENT = 100
+"""How much of a client's `User-Agent` is logged."""
 RETRY_SECONDS = "5"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.http")
@@ -55,7 +57,7 @@ class Gateway:
         await self._app(scope, receive, send_with_id)
         if self._log_requests or status >= 500:
             milliseconds = round((self._clock.monotonic() - started) * 1000, 1)
-            log.info("request", **_where(scope), status=status, ms=milliseconds)
+            log.info("request", **_where(scope), **_who(scope), status=status, ms=milliseconds)
 
 
 class Mistakes:
@@ -97,6 +99,11 @@ def _mistake(error: Exception, scope: Scope) -> ClientError:
 
 def _where(scope: Scope) -> dict[str, Any]:
     return {"request_id": scope["palace.request_id"], "method": scope["method"], "path": scope["path"]}
+
+
+def _who(scope: Scope) -> dict[str, Any]:
+    """Which operation was called, as the path of its route, and by what kind of client."""
+    return {"route": scope.get("palace.route"), "client": (header(scope, b"user-agent") or "")[:LONGEST_CLIENT]}
 
 
 async def send_error(error: ClientError, scope: Scope, send: Send) -> None:

@@ -35,8 +35,11 @@ def build_application(
     resources: Sequence[Resource], services: Services, settings: Settings, is_ready: Callable[[], bool]
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
-    routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
+    paths = [path for resource in resources for path in _resource_paths(resource, services, settings)]
+    routes: list[BaseRoute] = [Route(VERSION_PREFIX + path, application) for path, application in paths]
     routes += page_routes(resources, settings, is_ready)
+    # The official command line wants the version in TAVUS_PUBLIC_API_BASE_URL, others add it: both forms are served.
+    routes += [Route(path, application) for path, application in paths]
     application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
     if settings.cors_origins != NO_CORS:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
@@ -51,16 +54,17 @@ def build_application(
     return Gateway(application, services.clock, services.ids, log_requests=settings.log_requests)
 
 
-def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
-    """Both families of paths; `/pals/check-username` comes before `/pals/{id}`."""
+def _resource_paths(resource: Resource, services: Services, settings: Settings) -> list[tuple[str, ASGIApp]]:
+    """Both families of paths, without the version; `/pals/check-username` comes before `/pals/{id}`."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in resource.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    routes: list[BaseRoute] = []
+    found: list[tuple[str, ASGIApp]] = []
     legacy = resource.names.legacy
     for is_legacy, collection in ((False, resource.collection), *([(True, legacy.collection)] if legacy else ())):
         words = Words(is_legacy, resource.aliases)
         for path in sorted(paths, key=lambda path: "{" in path):
-            application = ResourcePath(resource, paths[path], words, services, settings.max_body_bytes)
-            routes.append(Route(f"{VERSION_PREFIX}/{collection}{path}", application))
-    return routes
+            full, largest_body = f"/{collection}{path}", settings.max_body_bytes
+            application = ResourcePath(VERSION_PREFIX + full, resource, paths[path], words, services, largest_body)
+            found.append((full, application))
+    return found

@@ -1,0 +1,31 @@
+"""The vendor's programs as fixtures, pointed at the server of all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.apart import ASKS_FOR_UPDATES, CommandLine, Mcp, Outside, environment, nothing_outside
+from tests.serving import Palace
+
+
+@pytest.fixture(scope="session")
+def outside() -> Iterator[Outside]:
+    """A proxy for everything that is not the server; after the last test, nobody must have called anybody."""
+    with nothing_outside() as proxy:
+        yield proxy
+    assert set(proxy.calls) <= {ASKS_FOR_UPDATES}
+
+
+@pytest.fixture
+def tavus(palace: Palace, outside: Outside, tmp_path: Path) -> CommandLine:
+    """`tavus`, told nothing but URL and key."""
+    return CommandLine(tmp_path, environment(f"{palace.url}/v2", tmp_path, outside))
+
+
+@pytest.fixture(scope="session")
+def mcp(palace: Palace, outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mcp]:
+    """`tavus-mcp`, told nothing but URL and key."""
+    home = tmp_path_factory.mktemp("mcp")
+    with Mcp(home, environment(f"{palace.url}/v2", home, outside)) as server:
+        yield server
