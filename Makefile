@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-clients.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs torture-undo bench bench-history bench-dictionary bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture-undo bench bench-history bench-dictionary bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -42,6 +42,13 @@ format: $(VENV)/installed-dev ## Format the code and mend what the linter can me
 	$(BIN)/ruff format .
 
 docs: $(VENV)/installed-dev ## Write the generated parts of the documentation anew.
+	$(BIN)/python -m docs.generate
+
+OBSERVED := build/observed
+compatibility: $(VENV)/installed-clients $(CLIENTS)/installed ## See what the API answers to whom, and write the page on it anew.
+	rm -rf $(OBSERVED)
+	PALACE_OBSERVED=$(OBSERVED) $(BIN)/pytest -q -m 'not hypothesis' tests/api tests/clients tests/docs --deselect tests/docs/test_documentation.py::test_generated_pages_are_up_to_date
+	$(BIN)/python -m tests.recording write $(OBSERVED)
 	$(BIN)/python -m docs.generate
 
 bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a conventional server (three minutes).

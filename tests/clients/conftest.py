@@ -1,12 +1,27 @@
-"""The vendor's programs as fixtures, pointed at the server of all tests."""
+"""A server of their own for other people's clients, whose lists show little else, and the vendor's programs."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.clients.apart import ASKS_FOR_UPDATES, CommandLine, Mcp, Outside, environment, nothing_outside
-from tests.serving import Palace
+from tests.serving import Palace, start_palace
+
+
+@pytest.fixture(scope="session")
+def palace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
+    """One server for all clients."""
+    with start_palace(tmp_path_factory.mktemp("clients") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(palace: Palace) -> Iterator[httpx.Client]:
+    """A client with the key of the first account."""
+    with palace.client() as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

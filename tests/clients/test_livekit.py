@@ -13,7 +13,7 @@ from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
 from tests.serving import KEY, Palace
 
 NAMED = {"user-agent": "livekit-plugins-tavus"}
-"""The plugin uses the HTTP session that it is given; this one tells in the log of the server whose requests they are."""
+"""The plugin uses the HTTP session that it is given; this one tells the log of the server whose requests they are."""
 ONE_ATTEMPT = APIConnectOptions(max_retry=0)
 ECHO_PAL = {"pipeline_mode": "echo", "layers": {"transport": {"transport_type": "livekit"}}}
 """What the plugin makes: LiveKit's own agent thinks and speaks, the PAL shows the face."""
