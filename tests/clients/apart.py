@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ ASKS_FOR_UPDATES = "CONNECT pypi.org:443 HTTP/1.1"
 """The one call outside of the MCP server: its framework looks for a newer version of itself, and does without."""
 PROTOCOL = "2025-06-18"
 """The version of the Model Context Protocol that the tests speak."""
+
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass
@@ -83,19 +85,48 @@ def program(name: str) -> str:
     return str(path)
 
 
+class Launcher:
+    """Starts commands of the vendor's command line; see `in_tavus.py`."""
+
+    def __init__(self) -> None:
+        command = [program("python"), str(Path(__file__).with_name("in_tavus.py"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, words: tuple[str, ...], home: Path, variables: dict[str, str]) -> Done:
+        """What a command prints, and how it ends."""
+        out, err = home / "out.txt", home / "err.txt"
+        told = {"words": words, "folder": str(home), "variables": variables, "out": str(out), "err": str(err)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.communicate(timeout=SECONDS_TO_RUN)
+
+
+def installed(words: tuple[str, ...], home: Path, variables: dict[str, str]) -> Done:
+    """The program `tavus` itself: what it prints, and how it ends."""
+    command = [program("tavus"), *words]
+    return subprocess.run(command, env=variables, cwd=home, capture_output=True, text=True, timeout=SECONDS_TO_RUN)
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """The vendor's command line, pointed at a server."""
 
     home: Path
     variables: dict[str, str]
+    start: Callable[[tuple[str, ...], Path, dict[str, str]], Done] = installed
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> Done:
         """What a command prints, and how it ends."""
-        command = [program("tavus"), *words]
-        return subprocess.run(
-            command, env=self.variables, cwd=self.home, capture_output=True, text=True, timeout=SECONDS_TO_RUN
-        )
+        return self.start(words, self.home, self.variables)
 
     def __call__(self, *words: str) -> Any:
         """The JSON that a command prints. It must succeed."""

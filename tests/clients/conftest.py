@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.clients.apart import ASKS_FOR_UPDATES, CommandLine, Mcp, Outside, environment, nothing_outside
+from tests.clients.apart import ASKS_FOR_UPDATES, CommandLine, Launcher, Mcp, Outside, environment, nothing_outside
 from tests.serving import Palace, start_palace
 
 
@@ -32,10 +32,17 @@ def outside() -> Iterator[Outside]:
     assert set(proxy.calls) <= {ASKS_FOR_UPDATES}
 
 
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    """Starts commands quickly."""
+    with Launcher() as running:
+        yield running
+
+
 @pytest.fixture
-def tavus(palace: Palace, outside: Outside, tmp_path: Path) -> CommandLine:
+def tavus(palace: Palace, outside: Outside, launcher: Launcher, tmp_path: Path) -> CommandLine:
     """`tavus`, told nothing but URL and key."""
-    return CommandLine(tmp_path, environment(f"{palace.url}/v2", tmp_path, outside))
+    return CommandLine(tmp_path, environment(f"{palace.url}/v2", tmp_path, outside), launcher)
 
 
 @pytest.fixture(scope="session")

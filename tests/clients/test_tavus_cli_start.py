@@ -19,6 +19,12 @@ def test_it_is_the_version_that_the_documentation_names() -> None:
     assert f"Version: {VERSION}\n" in shown
 
 
+@pytest.fixture
+def tavus(palace: Palace, outside: Outside, tmp_path: Path) -> CommandLine:
+    """The program that pip installs, told nothing but URL and key."""
+    return CommandLine(tmp_path, environment(f"{palace.url}/v2", tmp_path, outside))
+
+
 def test_doctor_finds_the_server_and_is_content(tavus: CommandLine, palace: Palace) -> None:
     done = tavus.run("doctor")
     assert done.returncode == 0, done.stdout
