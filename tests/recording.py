@@ -42,8 +42,8 @@ logs: set[Path] = set()
 
 
 def settings() -> dict[str, str]:
-    """Environment variables that a server needs, so that its log can be read here."""
-    return {"PALACE_LOG_REQUESTS": "true", "PALACE_LOG_FORMAT": "text"} if VARIABLE in os.environ else {}
+    """What a server is told, so that its log tells of every request."""
+    return {"PALACE_LOG_REQUESTS": "true"} if VARIABLE in os.environ else {}
 
 
 def observed_in(log: str) -> Iterable[tuple[str, str, int]]:
