@@ -89,6 +89,13 @@ def test_a_pal_is_created_with_tools(tavus: CommandLine) -> None:
     assert tavus("pal", "get", pal["pal_id"])["tool_ids"] == []
 
 
+@pytest.mark.parametrize("resource", ["tools", "skills", "objectives", "guardrails", "voices"])
+def test_every_resource_there_is_can_be_listed_by_its_name(tavus: CommandLine, resource: str) -> None:
+    """This sends a limit and nothing else, whatever the resource."""
+    listed = tavus("resource", "list", resource, "--limit", "2")
+    assert isinstance(listed["data"], list)
+
+
 def test_skills_are_listed_and_read(tavus: CommandLine) -> None:
     listed = tavus("skill", "list", "--json")
     rows = listed["data"] if isinstance(listed, dict) else listed
