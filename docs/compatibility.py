@@ -110,16 +110,18 @@ def _listed(operations: Iterable[str]) -> str:
 
 
 def _resource(resource: Resource) -> list[str]:
-    """Its operations, and what differs in them."""
+    """Its operations, and what differs in them; nothing for one that only other resources speak of."""
     published = [endpoint for endpoint in resource.endpoints if _is_published(resource, endpoint)]
-    legacy = resource.names.legacy
-    parts = [f"## {resource.names.tag}"]
-    if legacy:
-        parts.append(f"Everything is also there under `/v2/{legacy.collection}`, in the older words.")
-    clients = [client for client in MEANING if any(_statuses(resource, endpoint, client) for endpoint in published)]
-    rows = [_operation(resource, endpoint, clients) for endpoint in published]
-    parts.append(_table(("operation", "answers", "not seen", *clients), rows))
     differences = [row for endpoint in resource.endpoints for row in _differences_of(resource, endpoint)]
+    if not published and not differences:
+        return []
+    legacy = resource.names.legacy
+    older = [f"Everything is also there under `/v2/{legacy.collection}`, in the older words."] if legacy else []
+    parts = [f"## {resource.names.tag}", *older]
+    if published:
+        clients = [client for client in MEANING if any(_statuses(resource, endpoint, client) for endpoint in published)]
+        rows = [_operation(resource, endpoint, clients) for endpoint in published]
+        parts.append(_table(("operation", "answers", "not seen", *clients), rows))
     if differences:
         parts += ["What differs, or had to be decided:", _table(("operation", "here", "why", "shown by"), differences)]
     return parts
