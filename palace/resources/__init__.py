@@ -5,7 +5,8 @@ from palace.resources.pal_skills import PAL_SKILLS
 from palace.resources.pals import PAL
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
+from palace.resources.tools import TOOL
 
-RESOURCES = (PAL, FACE, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL)
+RESOURCES = (PAL, FACE, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL)
 
-__all__ = ["FACE", "PAL", "PAL_SKILLS", "PRONUNCIATION_DICTIONARY", "RESOURCES", "SKILL"]
+__all__ = ["FACE", "PAL", "PAL_SKILLS", "PRONUNCIATION_DICTIONARY", "RESOURCES", "SKILL", "TOOL"]

@@ -27,7 +27,7 @@ class ListStyle:
 
     `owned_by`, `search`, `ids` and the keys of `labels` are query parameters: whose objects, a part of the name or the
     whole id, ids, and values of a label, where several have commas between. `first_page` is the number of the first
-    page. `tells_page`: the envelope repeats page and limit.
+    page. `stock_first`: whatever the order is. `tells_page`: the envelope repeats page and limit.
     """
 
     page_size: int = 10
@@ -36,6 +36,7 @@ class ListStyle:
     order: Literal["oldest", "name"] = "oldest"
     owned_by: str = ""
     owned: Literal["all", "user", "system"] = "all"
+    stock_first: bool = False
     search: str = ""
     ids: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +63,7 @@ async def list_page(resource: Resource, call: Call, services: Services, *, style
         query.get(style.search, "") if style.search else "",
         tuple(_listed(query, style.ids)) if query.get(style.ids) else None,
         {label: _listed(query, name) for name, label in style.labels.items() if query.get(name)},
+        style.stock_first and owned == "all",
     )
     found = await _found(resource, call, services, listing)
     told = b',"page":%d,"limit":%d' % (page, limit) if style.tells_page else b""

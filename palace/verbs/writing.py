@@ -67,6 +67,8 @@ class Wanted:
     origin: Document | None = None
     refs: Refs | None = None
     about: Mapping[str, Any] | None = None
+    found: Sequence[Problem] = ()
+    """problems known before it is judged"""
     even_if_same: bool = False
     keeps_draft: bool = False
     """whether an open draft is carried over whatever it says, as it is for what is not the client's own edit"""
@@ -158,7 +160,7 @@ async def store_change(
     fields, problems = writable(resource, before, wanted.document)
     origin, refs = wanted.origin or before, stored if wanted.refs is None else wanted.refs
     settled = settle_secrets(resource, fields, before=origin, refs=refs)
-    judged = judge(resource, settled.document, [*problems, *settled.problems], wanted.operations)
+    judged = judge(resource, settled.document, [*wanted.found, *problems, *settled.problems], wanted.operations)
     sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
     kept, fresh = await sealer.seal(settled, tx, stored)
     is_same = judged.repeats if wanted.to_the_letter else judged.is_same_as

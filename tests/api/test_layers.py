@@ -81,7 +81,7 @@ TYPES: list[Any] = [
      "layers/capabilities/search_results_prompt_injection_prevention_enabled "
      "layers/knowledge_base/enable_rag_observability_app_messages layers/knowledge_base/use_procedure_goalchain"),
     ("list", [[], ["x"]], ["x", 5, {}], "Not a valid list.",
-     "languages document_ids document_tags guardrail_ids guardrail_tags tool_ids memories "
+     "languages document_ids document_tags guardrail_ids guardrail_tags memories "
      "layers/perception/visual_awareness_queries layers/perception/audio_awareness_queries "
      "layers/perception/screen_awareness_queries layers/perception/perception_analysis_queries "
      "layers/perception/ambient_awareness_queries layers/conferencing/allowlist"),
@@ -251,7 +251,7 @@ def test_a_switch_spelled_as_text_is_stored_as_a_switch(api: httpx.Client, new_p
     assert patch(api, pal, replace("/layers/tts/tts_emotion_control", "false")).status_code == 304
 
 
-@pytest.mark.parametrize("member", ["guardrail_ids", "tool_ids"])
+@pytest.mark.parametrize("member", ["guardrail_ids"])
 def test_fifty_may_be_attached_and_no_more(api: httpx.Client, new_pal: NewPal, member: str) -> None:
     pal = new_pal(**{member: [f"x{number}" for number in range(50)]})
     details = refused(patch(api, pal, add(f"/{member}/-", "x50")), 400)
