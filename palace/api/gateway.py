@@ -15,6 +15,7 @@ from palace.ids import Ids
 from palace.storage import StorageFailure
 from palace.vocabulary import Words
 
+VERSION_PREFIX = "/v2"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUEST_ID_HEX_DIGITS = 12
 LONGEST_CLIENT = 100
@@ -27,10 +28,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.http")
 class Gateway:
     """Wraps the whole application. A client's own `x-request-id` is kept when it is short and plain."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, ids: Ids, *, log_requests: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, ids: Ids, collections: frozenset[str], *, log_requests: bool
+    ) -> None:
         self._app = app
         self._clock = clock
         self._ids = ids
+        self._collections = collections
         self._log_requests = log_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,8 +46,7 @@ class Gateway:
         is_usable = sent_id is not None and REQUEST_ID.fullmatch(sent_id) is not None
         request_id = sent_id if sent_id and is_usable else self._ids.new("r-", REQUEST_ID_HEX_DIGITS)
         scope["palace.request_id"] = request_id
-        if len(scope["path"]) > 1:  # Both forms of every path are served, without a redirect (contract 1.2).
-            scope["path"] = scope["path"].removesuffix("/")
+        scope["path"] = self._full(scope["path"])
         started = self._clock.monotonic()
         status = 0
 
@@ -58,6 +61,14 @@ class Gateway:
         if self._log_requests or status >= 500:
             milliseconds = round((self._clock.monotonic() - started) * 1000, 1)
             log.info("request", **_where(scope), **_who(scope), status=status, ms=milliseconds)
+
+    def _full(self, path: str) -> str:
+        """The path with its version, without a slash at its end: all forms are served, none redirects (contract 1.2).
+
+        Clients differ in whether the version is a part of the URL that they are given or of the paths that they add.
+        """
+        short = path.removesuffix("/") or path
+        return f"{VERSION_PREFIX}{short}" if short[1:].partition("/")[0] in self._collections else short
 
 
 class Mistakes:

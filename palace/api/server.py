@@ -6,14 +6,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from palace.api.emulator import Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
-from palace.api.gateway import Gateway, Mistakes, no_such_route
+from palace.api.faults import FaultLab
+from palace.api.gateway import VERSION_PREFIX, Gateway, Mistakes, no_such_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
 from palace.vocabulary import Words
 
-VERSION_PREFIX = "/v2"
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_EXPOSED = (
     "accept-patch",
@@ -23,6 +24,7 @@ CORS_EXPOSED = (
     "retry-after",
     "x-mended",
     "x-message",
+    "x-palace-fault",
     "x-request-id",
     "x-revision",
     "x-stored-differently",
@@ -32,15 +34,19 @@ NO_CORS = "none"
 
 
 def build_application(
-    resources: Sequence[Resource], services: Services, settings: Settings, is_ready: Callable[[], bool]
+    resources: Sequence[Resource],
+    services: Services,
+    settings: Settings,
+    is_ready: Callable[[], bool],
+    emulator: Emulator,
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
-    paths = [path for resource in resources for path in _resource_paths(resource, services, settings)]
-    routes: list[BaseRoute] = [Route(VERSION_PREFIX + path, application) for path, application in paths]
+    routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
     routes += page_routes(resources, settings, is_ready)
-    # The official command line wants the version in TAVUS_PUBLIC_API_BASE_URL, others add it: both forms are served.
-    routes += [Route(path, application) for path, application in paths]
+    routes += emulator_routes(emulator, services)
     application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
+    if emulator.faults is not None:
+        application = FaultLab(application, emulator.faults)
     if settings.cors_origins != NO_CORS:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         application = CORSMiddleware(
@@ -51,20 +57,26 @@ def build_application(
             expose_headers=CORS_EXPOSED,
             max_age=CORS_SECONDS,
         )
-    return Gateway(application, services.clock, services.ids, log_requests=settings.log_requests)
+    collections = frozenset(name for resource in resources for name in _collections(resource))
+    return Gateway(application, services.clock, services.ids, collections, log_requests=settings.log_requests)
 
 
-def _resource_paths(resource: Resource, services: Services, settings: Settings) -> list[tuple[str, ASGIApp]]:
-    """Both families of paths, without the version; `/pals/check-username` comes before `/pals/{id}`."""
+def _collections(resource: Resource) -> list[str]:
+    """The names under which a resource is served, the newer one first."""
+    legacy = resource.names.legacy
+    return [resource.collection, *([legacy.collection] if legacy else [])]
+
+
+def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
+    """Both families of paths; `/pals/check-username` comes before `/pals/{id}`."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in resource.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    found: list[tuple[str, ASGIApp]] = []
+    routes: list[BaseRoute] = []
     legacy = resource.names.legacy
     for is_legacy, collection in ((False, resource.collection), *([(True, legacy.collection)] if legacy else ())):
         words = Words(is_legacy, resource.aliases)
         for path in sorted(paths, key=lambda path: "{" in path):
-            full, largest_body = f"/{collection}{path}", settings.max_body_bytes
-            application = ResourcePath(VERSION_PREFIX + full, resource, paths[path], words, services, largest_body)
-            found.append((full, application))
-    return found
+            full, largest_body = f"{VERSION_PREFIX}/{collection}{path}", settings.max_body_bytes
+            routes.append(Route(full, ResourcePath(full, resource, paths[path], words, services, largest_body)))
+    return routes

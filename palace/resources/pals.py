@@ -239,6 +239,9 @@ PAL = Resource(
             "Pronunciation dictionary not found",
         ),
         Reference(("tool_ids", "*"), "tool", UNKNOWN_TOOL, "remove"),
+        Reference(("objectives_id",), "objectives", "Invalid objectives_id"),
+        Reference(("guardrails_id",), "guardrails", "Invalid guardrails_id"),
+        Reference(("guardrail_ids", "*"), "guardrail", "Guardrails not found", "remove"),
     ),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(

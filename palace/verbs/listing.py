@@ -32,7 +32,7 @@ class ListStyle:
 
     page_size: int = 10
     first_page: Literal[0, 1] = 1
-    default_sort: Literal["asc", "desc"] = "asc"
+    default_sort: Literal["asc", "desc", "ascending", "descending"] = "asc"
     order: Literal["oldest", "name"] = "oldest"
     owned_by: str = ""
     owned: Literal["all", "user", "system"] = "all"
@@ -100,10 +100,11 @@ def list_parameters(style: ListStyle = PLAIN) -> tuple[Parameter, ...]:
     text: dict[str, Any] = {"type": "string"}
     by = "name" if style.order == "name" else "time of creation"
     first = style.first_page
+    words = ["ascending", "descending"] if style.default_sort in ("ascending", "descending") else ["asc", "desc"]
     found = [
         Parameter("limit", {"type": "integer", "default": style.page_size}, "Objects on a page, at most 100."),
         Parameter("page", {"type": "integer", "default": first}, f"The number of the page, from {first} on."),
-        Parameter("sort", {"enum": ["asc", "desc"], "default": style.default_sort}, f"By {by}: upwards or downwards."),
+        Parameter("sort", {"enum": words, "default": style.default_sort}, f"By {by}: upwards or downwards."),
     ]
     if style.owned_by:
         sentence = "`user`: only your own; `system`: only stock objects."
