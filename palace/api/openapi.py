@@ -1,6 +1,6 @@
 """The OpenAPI document, generated from the list of resources: names, tags and examples as in the published one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -334,8 +334,16 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     if endpoint.body_schema is not None:
         return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
-    merge = {"schema": {"type": "object"}, "example": {"greeting": "Good evening."}}
+    merge = {"schema": {"type": "object"}, "example": _as_merge_patch(endpoint.examples.values())}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}
+
+
+def _as_merge_patch(patches: Iterable[Any]) -> Schema:
+    """The first of these JSON Patches that sets members of the root and does nothing else, as a merge patch."""
+    for patch in patches:
+        if all(operation["op"] in ("add", "replace") and operation["path"].count("/") == 1 for operation in patch):
+            return {operation["path"][1:]: operation["value"] for operation in patch}
+    return {}
 
 
 def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
