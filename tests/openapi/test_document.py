@@ -158,7 +158,7 @@ def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> t
 
 def change(api: httpx.Client, object: str, below: str = "") -> None:
     """Change an object, or its draft, as the first example of its patch does."""
-    collection, id = object.rsplit("/", 1)
+    collection = object.rsplit("/", 1)[0]
     [place] = [path for path in DOCUMENT["paths"] if re.fullmatch(rf"{collection}/{{[^/]+}}{below}", path)]
     media, body = next(example_requests(DOCUMENT["paths"][place]["patch"]))
     answer = api.patch(f"{object}{below}", json=body, headers={"content-type": media})
