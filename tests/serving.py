@@ -14,6 +14,8 @@ import httpx
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
+BACKENDS: dict[str, tuple[str, ...]] = {"file": ()}
+"""Every kind of store that a server may keep its objects in, with the flags that ask for it."""
 
 
 @dataclass

@@ -1,0 +1,29 @@
+"""A server on every backend there is, one after the other, and two accounts on it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.generic.subjects import Client
+from tests.serving import BACKENDS, Palace, start_palace
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
+    """A server of these suites' own."""
+    with start_palace(tmp_path_factory.mktemp(request.param) / "data", *BACKENDS[request.param]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: Palace) -> Iterator[Client]:
+    """A client with the key of the first account."""
+    with server.client() as http:
+        yield Client(http)
+
+
+@pytest.fixture(scope="session")
+def stranger(server: Palace) -> Iterator[Client]:
+    """A client with the key of another account."""
+    with server.client(server.new_key("stranger")) as http:
+        yield Client(http)
