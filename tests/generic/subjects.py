@@ -93,6 +93,12 @@ class Subject:
         return change is not None and change.body in MERGES
 
     @property
+    def makes_documents(self) -> bool:
+        """Whether an object is made of its document."""
+        made = self.operation("POST", "")
+        return made is not None and made.body == "document"
+
+    @property
     def style(self) -> ListStyle | None:
         """How the list works, where it is one of `list_page`."""
         listing = self.operation("GET", "")
