@@ -284,4 +284,3 @@ def value_at_pointer(document: Any, pointer: str) -> Any:
     for token in parse_pointer(pointer):
         document = document[int(token)] if isinstance(document, list) else document[token]
     return document
-
