@@ -78,7 +78,8 @@ class Subject:
 
     def has(self, *operations: str) -> bool:
         """Whether there are all of these operations, each as in `GET /{id}`; that of the collection is `GET`."""
-        return all(self.operation(*(operation.split(maxsplit=1) + [""])[:2]) for operation in operations)
+        asked = (operation.partition(" ") for operation in operations)
+        return all(self.operation(method, path) for method, _, path in asked)
 
     @property
     def patches(self) -> bool:
