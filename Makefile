@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs torture-undo bench bench-history bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs torture-undo bench bench-history bench-dictionary bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a convent
 
 bench-history: $(VENV)/installed-bench ## Measure what history costs, and a PAL with 10,000 revisions (one minute).
 	$(BIN)/python -m benchmarks.history
+
+bench-dictionary: $(VENV)/installed-bench ## Measure changes of a pronunciation dictionary with 10,000 rules (ten seconds).
+	$(BIN)/python -m benchmarks.dictionary
 
 bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside jsonpatch (one minute).
 	$(BIN)/python -m benchmarks.json_patch

@@ -39,12 +39,12 @@ class Client:
         self._connection = HTTPConnection(HOST, server.port, timeout=30)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a 200 answer. Raises ServerError for any other status."""
+        """The JSON of an answer with 200 or 201. Raises ServerError for any other status."""
         headers = {"x-api-key": self._server.api_key, "content-type": "application/json"}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._connection.getresponse()
         text = answer.read()
-        if answer.status != 200:
+        if answer.status not in (200, 201):
             raise ServerError(f"{method} {path} answered {answer.status}: {text[:300]!r}")
         return json.loads(text)
 

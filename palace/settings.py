@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from palace.addresses import parse_networks
 from palace.keys import problem_with_own_key
 from palace.vault import VaultError, parse_master_keys
 
@@ -48,6 +49,9 @@ class Settings:
     require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
     idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
+    allow_private_addresses: str = _setting(
+        "none", "Networks that clients may have the server fetch from though they are not public: a list, all or none."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "How much is logged to standard error.")
     log_format: Literal["text", "json"] = _setting("text", "One line for people, or one JSON object, for each event.")
     log_requests: bool = _setting(True, "Whether every request is logged; failures are logged in any case.")
@@ -109,6 +113,10 @@ def _checked(settings: Settings) -> Settings:
             raise InvalidSetting(f"{knob.name} must be at most {LARGEST[knob.name]}; it is {value}.")
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
         raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
+    try:
+        parse_networks(settings.allow_private_addresses)
+    except ValueError as error:
+        raise InvalidSetting(f"PALACE_ALLOW_PRIVATE_ADDRESSES cannot be used: {error}.") from error
     if settings.master_key:
         try:
             parse_master_keys(settings.master_key)

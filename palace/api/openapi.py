@@ -1,13 +1,12 @@
 """The OpenAPI document, generated from the list of resources: names, tags and examples as in the published one."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from palace import __version__
 from palace.api.bodies import PATCH_TYPES
-from palace.api.components import (
+from palace.api.openapi_parts import (
     BODY_ANSWERS,
     COMMON_ANSWERS,
     COMPONENTS,
@@ -197,16 +196,15 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     if endpoint.body_schema is not None:
         return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
-    merge = {"schema": {"type": "object"}, "example": _as_merge_patch(endpoint.examples.values())}
+    merge = {"schema": {"type": "object"}, "example": _merge_example(resource, endpoint, is_legacy)}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}
 
 
-def _as_merge_patch(patches: Iterable[Any]) -> Schema:
-    """The first of these JSON Patches that sets members of the root and does nothing else, as a merge patch."""
-    for patch in patches:
-        if all(operation["op"] in ("add", "replace") and operation["path"].count("/") == 1 for operation in patch):
-            return {operation["path"][1:]: operation["value"] for operation in patch}
-    return {}
+def _merge_example(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
+    """A merge patch that does what the first example of a JSON Patch does, which replaces a member at the root."""
+    [operation] = next(iter(endpoint.examples.values()))
+    merge = {operation["path"].removeprefix("/"): operation["value"]}
+    return legacy_document(merge, resource.aliases) if is_legacy else merge
 
 
 def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
@@ -215,6 +213,8 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
         answers = {200: "With `dry_run`: what would happen.", **GUARD_ANSWERS, **answers}
     elif _is_of_one_document(endpoint):
         answers[304] = "You have it already (`If-None-Match`)."
+    if endpoint.method != "GET" or _is_of_one_document(endpoint):
+        answers.setdefault(400, "A header or a parameter is not valid.")
     responses: Schema = {}
     for status, meaning in sorted(answers.items()):
         response: Schema = {"description": meaning}

@@ -100,8 +100,8 @@ async def release(
     assert record is not None
     before = orjson.loads(record.body)
     fields = {name: value for name, value in before.items() if name not in resource.read_only}
-    places = [use for use in uses_of(resource, before) if (use.kind, use.id) == (gone.kind, gone.id)]
-    without = _without(fields, places, uses_of(resource, before))
+    places = [use for use in uses_of(resource.references, before) if (use.kind, use.id) == (gone.kind, gone.id)]
+    without = _without(fields, places, uses_of(resource.references, before))
     refs = load_refs(record.secrets)
     outcome = Outcome(record, before, stamped(resource, record, before, without, services), record, refs, refs)
     about = {"because": {"kind": gone.kind, "id": gone.id, "action": "delete"}}
@@ -111,7 +111,7 @@ async def release(
 
 async def without_vanished(resource: Resource, tx: Transaction, record: Record, document: Document) -> Document:
     """The document of a deleted object without the ids of what was deleted since, where they may be missing."""
-    declared = uses_of(resource, document)
+    declared = uses_of(resource.references, document)
     vanished = [
         use
         for use, reference in declared.items()

@@ -10,7 +10,7 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.addresses", "palace.json_patch"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     ["palace.settings", "palace.etags"],
     ["palace.storage"],

@@ -1,4 +1,4 @@
-"""What every operation of the OpenAPI document has in common: the schemas of errors and patches, headers, answers."""
+"""What many operations of the OpenAPI document have in common: errors, patches, previews, headers."""
 
 from typing import Any
 
@@ -69,6 +69,7 @@ ERROR_SCHEMA: Schema = {
 
 
 def headers_of(**meanings: str) -> Schema:
+    """Headers of an answer, each with its meaning; an underscore stands for a hyphen."""
     return {
         name.replace("_", "-"): {"schema": {"type": "string"}, "description": meaning}
         for name, meaning in meanings.items()
@@ -117,7 +118,7 @@ IF_MATCH: Schema = {
 PREFER: Schema = {
     "name": "Prefer",
     "in": "header",
-    "schema": {"type": "string", "enum": ["return=representation", "handling=lenient"]},
+    "schema": {"type": "string", "example": "return=representation"},
     "description": "`return=representation`: 200 with the object instead of 304. `handling=lenient`: members and "
     "layers that are not there yet are made.",
 }
