@@ -1,5 +1,6 @@
 """The history of every resource: complete, comparable, and a way back from everything."""
 
+from itertools import pairwise
 from typing import Any
 
 from palace.json_patch import Limits, apply_patch, compile_patch
@@ -50,7 +51,7 @@ def test_every_revision_is_there_with_its_document_and_both_ways(client: Client,
     first = subject.resource.example[subject.text_member]
     texts = [first, *(subject.text(number) for number in (1, 2, 3))]
     assert [state["document"][member] for state in states] == texts
-    for older, newer in zip(states, states[1:], strict=False):
+    for older, newer in pairwise(states):
         assert said(patched(older["document"], newer["patch"])) == said(newer["document"])
         assert said(patched(newer["document"], newer["inverse"])) == said(older["document"])
         assert newer["touched"] == [f"/{member}"]
@@ -133,7 +134,7 @@ def test_what_is_deleted_is_unknown_and_comes_back_as_it_was(client: Client, sub
         client.http.delete(subject.at(id)),
     ):
         refused(answer, unknown.status, subject.words.sentence(unknown.text))
-    assert [one["action"] for one in client.revisions(subject, id)][0] == "delete"
+    assert client.revisions(subject, id)[0]["action"] == "delete"
     back = client.http.post(subject.at(id, "/{id}/restore"), json={"comment": "after all"})
     assert back.status_code == 200, back.text
     assert said(client.read(subject, id)) == said(before)

@@ -175,6 +175,6 @@ def test_a_query_parameter_that_is_none_of_what_it_may_be_is_refused(
     client: Client, subject: Subject, endpoint: Endpoint, name: str
 ) -> None:
     place = subject.at(some_object(client, subject), endpoint.path)
-    for value in ("sideways", "1.5", "١", "true,false"):
+    for value in ("sideways", "1.5", "\u0661", "true,false"):
         refused(client.http.get(place, params={name: value}), 400)
     assert client.http.get(place, params={name: ""}).status_code == 200, "one without a value is none"
