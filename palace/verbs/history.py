@@ -206,8 +206,11 @@ async def restore(resource: Resource, call: Call, services: Services) -> Reply:
             raise BadRequest(f"Bad Request. {problem}", [Detail("not_deleted", problem)])
         await refuse_stale(tx, record, call, services)
         before = orjson.loads(record.body)
-        wanted = Wanted(await without_vanished(resource, tx, record, before), "restore", even_if_same=True)
-        return await store_change(resource, tx, call, record, before, wanted, services)
+        document, effects = await without_vanished(resource, tx, record, before)
+        wanted = Wanted(document, "restore", even_if_same=True)
+        outcome = await store_change(resource, tx, call, record, before, wanted, services)
+        outcome.effects = [*outcome.effects, *effects]
+        return outcome
 
     return await carry_out(call, services, bring_back, shown)
 
