@@ -140,4 +140,10 @@ def _connect(path: Path, durability: str) -> apsw.Connection:
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", durability)
     connection.pragma("foreign_keys", True)
+    connection.create_scalar_function("fold", _fold, 1, deterministic=True)
     return connection
+
+
+def _fold(text: str | None) -> str | None:
+    """A text without its case, in any alphabet: SQLite's own `lower` knows ASCII only."""
+    return None if text is None else text.casefold()
