@@ -7,8 +7,7 @@ RESOURCES is a subject; an operation that it lacks has no tests.
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ import pytest
 from palace.json_patch import parse_pointer
 from palace.resource import Document, Endpoint, Reference, Resource, values_at
 from palace.resources import RESOURCES
-from palace.verbs import ListStyle
+from palace.verbs import ListStyle, list_parameters
 from palace.vocabulary import Words
 from tests.generic.schemas import Schemas
 
@@ -29,10 +28,11 @@ MERGES = ("document", "object")
 
 @dataclass(frozen=True)
 class Subject:
-    """One resource in one family of its routes."""
+    """One resource in one family of its routes: its own, or those that it shares with another one, the host."""
 
     resource: Resource
     is_legacy: bool = False
+    host: Resource | None = None
 
     @property
     def words(self) -> Words:
@@ -40,7 +40,11 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return self.path.removeprefix("/v2/")
+        return self.path.removeprefix("/v2/") if self.host is None else self.resource.kind
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (self.host or self.resource).endpoints
 
     @property
     def path(self) -> str:
@@ -65,6 +69,11 @@ class Subject:
         return [self.spelled(member) for member in self.resource.read_only]
 
     @property
+    def sparse(self) -> tuple[str, ...]:
+        """The members that a document does not have while they are null."""
+        return getattr(self.resource, "sparse", ())
+
+    @property
     def schemas(self) -> Schemas:
         """The JSON schema of the document, with the names used inside."""
         return Schemas(self.resource.model.model_json_schema())
@@ -73,7 +82,7 @@ class Subject:
 
     def operation(self, method: str, path: str) -> Endpoint | None:
         """The operation with this method at this path below the collection."""
-        found = [one for one in self.resource.endpoints if (one.method, one.path) == (method, path)]
+        found = [one for one in self.endpoints if (one.method, one.path) == (method, path)]
         return found[0] if found else None
 
     def has(self, *operations: str) -> bool:
@@ -99,12 +108,12 @@ class Subject:
         made = self.operation("POST", "")
         return made is not None and made.body == "document"
 
-    @property
-    def style(self) -> ListStyle | None:
-        """How the list works, where it is one of `list_page`."""
+    def parameter(self, **style: Any) -> str:
+        """The query parameter of the list that does what this one of a style does; empty where there is none."""
         listing = self.operation("GET", "")
-        handler = listing.handler if listing else None
-        return handler.keywords.get("style", ListStyle()) if isinstance(handler, partial) else None
+        [wanted] = [one for one in list_parameters(ListStyle(**style)) if one.name == "asked for"]
+        found = [one for one in listing.parameters if one.sentence == wanted.sentence] if listing else []
+        return self.spelled(found[0].name) if found else ""
 
     # --- Documents ----------------------------------------------------------------------------------------------------
 
@@ -166,6 +175,11 @@ SUBJECTS = [
     for resource in RESOURCES
     if resource.endpoints
     for is_legacy in ((False, True) if resource.names.legacy else (False,))
+] + [
+    Subject(resource, host=host)
+    for resource in RESOURCES
+    for host in RESOURCES
+    if not resource.endpoints and host.endpoints and host.collection == resource.collection
 ]
 
 
@@ -221,6 +235,7 @@ REFERENCES = [
     for subject in SUBJECTS
     if subject.has("POST", "GET /{id}")
     for reference in subject.resource.references
+    if not getattr(reference, "is_part", False)
 ]
 """Every declared reference of every subject that clients make."""
 
@@ -242,6 +257,7 @@ class Client:
     """A client of a running server, in the words of the suites."""
 
     http: httpx.Client
+    queries: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def make(self, subject: Subject, **members: Any) -> str:
         """A new object like the example; its id."""
@@ -275,9 +291,32 @@ class Client:
         listed: list[Document] = answer.json()["data"]
         return listed
 
+    def listed(self, subject: Subject, **query: Any) -> Document:
+        """One page of the list."""
+        answer = self.http.get(subject.path, params=self.query(subject) | query)
+        assert answer.status_code == 200, answer.text
+        page: Document = answer.json()
+        return page
+
+    def query(self, subject: Subject) -> dict[str, str]:
+        """What a list has to be asked for so that it shows what is made: nothing, where it does not tell kinds apart."""
+        if subject.name not in self.queries:
+            self.queries[subject.name] = self._found_query(subject) if subject.has("POST") else {}
+        return self.queries[subject.name]
+
+    def _found_query(self, subject: Subject) -> dict[str, str]:
+        made, listing = self.make(subject), subject.operation("GET", "")
+        asked = listing.parameters if listing else ()
+        words = ((one.name, word) for one in asked for word in ("true", "false") if one.schema.get("type") == "boolean")
+        for query in ({}, *({name: word} for name, word in words)):
+            page = self.http.get(subject.path, params={**query, "sort": "desc"}).json()
+            if any(item.get(subject.id_member) == made for item in page["data"]):
+                return query
+        raise LookupError(f"No list shows what is made by {subject.name}.")
+
     def count(self, subject: Subject) -> int:
         """How many objects the list has."""
-        total: int = self.http.get(subject.path).json()["total_count"]
+        total: int = self.listed(subject)["total_count"]
         return total
 
 

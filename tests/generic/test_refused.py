@@ -37,7 +37,7 @@ def call(client: Client, subject: Subject, endpoint: Endpoint, id: str, **option
 
 def operations() -> Iterator[Row]:
     for subject in SUBJECTS:
-        for endpoint in subject.resource.endpoints:
+        for endpoint in subject.endpoints:
             yield f"{endpoint.method} {subject.name}{endpoint.path}", (subject, endpoint)
 
 
@@ -55,8 +55,8 @@ def with_a_body(*kinds: str) -> Iterator[Row]:
 
 def paths() -> Iterator[Row]:
     for subject in SUBJECTS:
-        for path in dict.fromkeys(endpoint.path for endpoint in subject.resource.endpoints):
-            methods = {endpoint.method for endpoint in subject.resource.endpoints if endpoint.path == path}
+        for path in dict.fromkeys(endpoint.path for endpoint in subject.endpoints):
+            methods = {endpoint.method for endpoint in subject.endpoints if endpoint.path == path}
             yield f"{subject.name}{path}", (subject, path, methods)
 
 
