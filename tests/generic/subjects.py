@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return self.path.removeprefix("/v2/") if self.host is None else self.resource.kind
+        return self.path.removeprefix("/v2/") if self.host is None else self.resource.names.noun
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -72,6 +72,11 @@ class Subject:
     def sparse(self) -> tuple[str, ...]:
         """The members that a document does not have while they are null."""
         return getattr(self.resource, "sparse", ())
+
+    @property
+    def parts(self) -> set[str]:
+        """The kinds of the objects that are made, changed and deleted with one of these."""
+        return {reference.kind for reference in self.resource.references if is_part(reference)}
 
     @property
     def schemas(self) -> Schemas:
@@ -230,12 +235,17 @@ def place_of(reference: Reference) -> str:
     return "/" + "/".join("0" if token == "*" else token for token in reference.pointer)
 
 
+def is_part(reference: Reference) -> bool:
+    """Whether the other object is kept by the one that names it, and goes with it."""
+    return getattr(reference, "is_part", False)
+
+
 REFERENCES = [
     (f"{subject.name} {place_of(reference)}", (subject, reference))
     for subject in SUBJECTS
     if subject.has("POST", "GET /{id}")
     for reference in subject.resource.references
-    if not getattr(reference, "is_part", False)
+    if not is_part(reference)
 ]
 """Every declared reference of every subject that clients make."""
 
@@ -299,7 +309,7 @@ class Client:
         return page
 
     def query(self, subject: Subject) -> dict[str, str]:
-        """What a list has to be asked for so that it shows what is made: nothing, where it does not tell kinds apart."""
+        """What a list has to be asked for so that it shows what is made: mostly nothing."""
         if subject.name not in self.queries:
             self.queries[subject.name] = self._found_query(subject) if subject.has("POST") else {}
         return self.queries[subject.name]

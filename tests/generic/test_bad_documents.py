@@ -36,6 +36,8 @@ def required_members() -> Iterator[Row]:
             places = list(subject.schemas.required(subject.resource.example))
             places += [(name,) for name in made.required if not subject.is_legacy]
             for place in dict.fromkeys(places):
+                if subject.host is not None and len(place) == 1:
+                    continue  # Without it this may be taken for another kind of object.
                 yield f"{subject.name} {format_pointer(place)}", (subject, place)
 
 
