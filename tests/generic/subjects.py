@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return self.path.removeprefix("/v2/") if self.host is None else self.resource.names.noun
+        return self.path.removeprefix("/v2/") if self.host is None else self.resource.names.noun.replace(" ", "-")
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
