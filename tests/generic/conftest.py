@@ -11,7 +11,8 @@ from tests.serving import BACKENDS, Palace, start_palace
 @pytest.fixture(scope="session", params=BACKENDS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
     """A server of these suites' own."""
-    with start_palace(tmp_path_factory.mktemp(request.param) / "data", *BACKENDS[request.param]) as running:
+    data, flags = tmp_path_factory.mktemp(request.param) / "data", BACKENDS[request.param]
+    with start_palace(data, *flags, PALACE_DURABILITY="normal") as running:
         yield running
 
 
