@@ -51,12 +51,21 @@ class Schemas:
                 found += self.options(option)
         return found or [schema]
 
-    def at(self, place: Place) -> list[Schema]:
-        """The alternatives of what may stand at a place; none where that is not known."""
-        found = self.options(self.root)
+    def at(self, place: Place, document: Any = None) -> list[Schema]:
+        """The alternatives of what may stand at a place of this document; none where that is not known."""
+        found, value = self.options(self.root), document
         for token in place:
             found = [option for above in found for option in self.below(above, token)]
+            value = value_at(value, (token,))
+            found = [option for option in found if self.fits(option, value)] or found
         return found
+
+    def fits(self, option: Schema, value: Any) -> bool:
+        """Whether the constants of an alternative are those of the value: which kind of object this one is."""
+        if not isinstance(value, dict):
+            return True
+        members = option.get("properties", {})
+        return all(one["const"] == value[name] for name, one in members.items() if "const" in one and name in value)
 
     def below(self, schema: Schema, token: str) -> list[Schema]:
         """The alternatives of one member, or of one element."""
@@ -72,31 +81,32 @@ class Schemas:
 
     def places(self, document: Any, place: Place = ()) -> Iterator[Place]:
         """The place of every member that a document has or may have, and of every first element of an array."""
-        if isinstance(document, dict):
-            known = dict.fromkeys(name for option in self.at(place) for name in option.get("properties", ()))
-            for name in {**known, **dict.fromkeys(name for name in document if name in known)}:
-                yield (*place, name)
-                yield from self.places(document.get(name), (*place, name))
-        if isinstance(document, list) and document and self.at((*place, "0")):
-            yield (*place, "0")
-            yield from self.places(document[0], (*place, "0"))
+        value = value_at(document, place)
+        names: list[str] = []
+        if isinstance(value, dict):
+            names = [name for option in self.at(place, document) for name in option.get("properties", ())]
+        elif isinstance(value, list) and value and self.at((*place, "0")):
+            names = ["0"]
+        for name in dict.fromkeys(names):
+            yield (*place, name)
+            yield from self.places(document, (*place, name))
 
     def wrongs(self, document: Any) -> Iterator[Wrong]:
         """Everything of which the schema says that it must not stand at some place of this document."""
         for place in self.places(document):
-            found = self.at(place)
+            found = self.at(place, document)
             yield from wrong_types(place, found)
             yield from wrong_words(place, found)
             yield from too_much(place, found, value_at(document, place))
         for place in ((), *self.places(document)):
-            found, value = self.at(place), value_at(document, place)
+            found, value = self.at(place, document), value_at(document, place)
             if isinstance(value, dict) and all(option.get("additionalProperties") is False for option in found):
                 yield Wrong((*place, "nobody_knows"), 1, "is unknown", "unknown_field")
 
     def required(self, document: Any) -> Iterator[Place]:
         """The place of every member that must be there, at any depth of this document."""
         for place in ((), *self.places(document)):
-            found, value = self.at(place), value_at(document, place)
+            found, value = self.at(place, document), value_at(document, place)
             if isinstance(value, dict) and len(found) == 1:
                 yield from ((*place, name) for name in found[0].get("required", ()))
 

@@ -86,6 +86,8 @@ def test_a_change_to_a_wrong_member_is_refused(
     place = subject.at(victims[subject.name])
     before = client.http.get(place)
     for wrong in wrongs:
+        if subject.merges and wrong.value is None:
+            continue  # In a part of an object it may stand for no value at all.
         answer = client.http.patch(place, json=putting(subject, before.json(), wrong))
         detail = told(answer, subject.words.pointer(format_pointer(wrong.place)), wrong_patch(subject))
         assert detail.get("operation", 0) == 0
