@@ -130,9 +130,16 @@ class Subject:
                 put(document, claim.pointer, f"{value}{next(COUNT)}")
         return document
 
+    def new(self) -> Document:
+        """What makes an object, in the words used inside: the example, or what the operation shows that takes less."""
+        made = self.operation("POST", "")
+        if made is None or made.body == "document":
+            return self.example()
+        return copy.deepcopy(next(iter(made.examples.values())))
+
     def body(self, **members: Any) -> Document:
-        """What makes an object: the example, with other members if there are."""
-        return self.words.document({**self.example(), **members})
+        """What makes an object, with other members if there are."""
+        return self.words.document({**self.new(), **members})
 
     @property
     def text_member(self) -> str:
@@ -223,7 +230,7 @@ def put(document: Document, place: tuple[str, ...], value: Any) -> None:
 
 def naming(subject: Subject, reference: Reference, id: str) -> Document:
     """What makes an object that names another one, in the words used inside."""
-    document = subject.example()
+    document = subject.new()
     if reference.pointer[-1] == "*":
         put(document, reference.pointer[:-1], [])
     put(document, reference.pointer, id)

@@ -44,8 +44,9 @@ def effects(said: Document, target: Subject) -> list[Document]:
 
 
 def unknown_id(client: Client, target: Subject, id: str) -> None:
-    wanted = target.resource.unknown()
-    refused(client.http.get(target.at(id)), wanted.status, target.words.sentence(wanted.text))
+    answer, wanted = client.http.get(target.at(id)), target.resource.unknown()
+    assert answer.status_code in (wanted.status, 404)
+    refused(answer, answer.status_code, target.words.sentence(wanted.text))
 
 
 # --- Only to what exists ----------------------------------------------------------------------------------------------
