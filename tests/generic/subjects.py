@@ -18,6 +18,7 @@ from palace.resource import Document, Endpoint, Reference, Resource, values_at
 from palace.resources import RESOURCES
 from palace.verbs import ListStyle, list_parameters
 from palace.vocabulary import Words
+from tests.api.wire import refused
 from tests.generic.schemas import Schemas
 
 COUNT = itertools.count(1)
@@ -250,11 +251,11 @@ def is_part(reference: Reference) -> bool:
 REFERENCES = [
     (f"{subject.name} {place_of(reference)}", (subject, reference))
     for subject in SUBJECTS
-    if subject.has("POST", "GET /{id}")
+    if subject.makes_documents and subject.has("GET /{id}")
     for reference in subject.resource.references
     if not is_part(reference)
 ]
-"""Every declared reference of every subject that clients make."""
+"""Every declared reference of every subject that is made of its document."""
 
 LINKS = [
     (title, (subject, reference, target))
@@ -297,6 +298,12 @@ class Client:
         answer = self.http.patch(subject.at(id), json=subject.change(number), headers=headers)
         assert answer.status_code == 200, answer.text
         return answer
+
+    def is_gone(self, subject: Subject, answer: httpx.Response) -> None:
+        """Refused like an id that nobody has; some kinds say 404 of what was there."""
+        unknown = subject.resource.unknown()
+        assert answer.status_code in (unknown.status, 404)
+        refused(answer, answer.status_code, subject.words.sentence(unknown.text))
 
     def revision(self, subject: Subject, id: str) -> int:
         return int(self.http.get(subject.at(id)).headers["x-revision"])

@@ -189,8 +189,7 @@ def test_a_key_deletes_once_and_says_so_again(client: Client, subject: Subject) 
     first, second = (client.http.delete(subject.at(id), headers=key) for _ in range(2))
     assert first.is_success
     assert is_replay(first, second)
-    unknown = subject.resource.unknown()
-    refused(client.http.delete(subject.at(id)), unknown.status, subject.words.sentence(unknown.text))
+    client.is_gone(subject, client.http.delete(subject.at(id)))
 
 
 # --- Told -------------------------------------------------------------------------------------------------------------

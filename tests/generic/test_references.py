@@ -44,9 +44,7 @@ def effects(said: Document, target: Subject) -> list[Document]:
 
 
 def unknown_id(client: Client, target: Subject, id: str) -> None:
-    answer, wanted = client.http.get(target.at(id)), target.resource.unknown()
-    assert answer.status_code in (wanted.status, 404)
-    refused(answer, answer.status_code, target.words.sentence(wanted.text))
+    client.is_gone(target, client.http.get(target.at(id)))
 
 
 # --- Only to what exists ----------------------------------------------------------------------------------------------
