@@ -30,6 +30,7 @@ from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
 from palace.settings import Settings, load_settings
+from palace.skills import load_skills
 from palace.storage import SqliteStore
 from palace.vault import Vault, VaultError
 
@@ -66,10 +67,12 @@ class Greeting:
 async def open_services(settings: Settings) -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
 
-    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used.
+    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
+    InvalidSkillsFile.
     """
     make_private_folder(settings.data)
     ids, clock, database = Ids(), Clock(), settings.data / DATABASE
+    skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
     store = SqliteStore(database, durability=settings.durability)
@@ -95,6 +98,7 @@ async def open_services(settings: Settings) -> Services:
         settings=settings,
         chain=chain,
         kinds={resource.kind: resource for resource in RESOURCES},
+        skills=skills,
     )
 
 

@@ -169,6 +169,12 @@ class Remote:
         query = {name: number for name, number in (("from", earlier), ("to", later)) if number is not None}
         return self._json("GET", f"{_pal(id)}/diff", query=query)
 
+    def effective(self, id: str, pointer: str = "") -> list[Document]:
+        """What a conversation would use, and where it comes from: all of it, or what is at a JSON Pointer."""
+        query = {"pointer": pointer} if pointer else {}
+        settings: list[Document] = self._json("GET", f"{_pal(id)}/effective", query=query)["data"]
+        return settings
+
     # --- Writing
 
     def create(self, members: Document, terms: Terms = PLAIN) -> Written:

@@ -199,6 +199,27 @@ class MovedSince(ClientError):
     code = "moved_since"
 
 
+class UnknownSkill(ClientError):
+    """404: no skill has this id, or it is not enabled on this server (contract 7)."""
+
+    status = 404
+    code = "unknown_skill"
+
+    def __init__(self, ids: Sequence[str], problem: str = "There is no such skill; GET /v2/skills lists them.") -> None:
+        details = [Detail(self.code, problem, facts={"skill_id": id}) for id in ids]
+        super().__init__(f"Unknown skill '{ids[0]}'", details)
+
+
+class SkillNotAttached(ClientError):
+    """404: a skill that a PAL does not have (contract 7)."""
+
+    status = 404
+    code = "skill_not_attached"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("Skill not attached to this PAL", [Detail(self.code, problem)])
+
+
 class NoSuchDraft(ClientError):
     """404: the object has no open draft, or none with this number."""
 

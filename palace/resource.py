@@ -14,6 +14,7 @@ from palace.errors import ClientError, InvalidId, ReadOnlyObject
 from palace.ids import Ids
 from palace.json_patch import Limits, format_pointer
 from palace.settings import Settings
+from palace.skills import Skills
 from palace.storage import SqliteStore
 from palace.vault import Vault
 from palace.vocabulary import NO_ALIASES, Aliases
@@ -35,6 +36,8 @@ class Services:
     chain: Chain
     kinds: Mapping[str, "Resource"] = field(default_factory=dict)
     """every resource by its kind, for what one object does to others"""
+    skills: Skills = field(default_factory=dict)
+    """every skill by its id, also those that are not enabled"""
     running: set[tuple[int, str]] = field(default_factory=set)
     """idempotency keys (account, key) whose first request is being carried out"""
 
@@ -95,7 +98,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One query parameter of an operation, for the reference and for nothing else: handlers read `call.query`."""
+    """One query parameter of an operation, for the reference and for nothing else: handlers read `call.query`.
+
+    One whose name stands in braces in the path is a part of the path, and handlers read it from `call.ids`.
+    """
 
     name: str
     schema: Mapping[str, Any]

@@ -40,6 +40,7 @@ class Settings:
         secret=True,
         is_flag=False,
     )
+    skills_file: str = _setting("", "A YAML or JSON file with skills of your own, and changes to those there are.")
     durability: Literal["full", "normal"] = _setting(
         "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
     )

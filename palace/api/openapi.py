@@ -42,7 +42,8 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
     paths: dict[str, Schema] = {}
     for resource in resources:
         for is_legacy in (False, True) if resource.names.legacy else (False,):
-            _add_schemas(resource, is_legacy, schemas)
+            if not resource.endpoints or any(endpoint.answer_schema is None for endpoint in resource.endpoints):
+                _add_schemas(resource, is_legacy, schemas)
             for endpoint in resource.endpoints:
                 path = _path(resource, endpoint, is_legacy)
                 paths.setdefault(path, {})[endpoint.method.lower()] = _operation(resource, endpoint, is_legacy)
@@ -135,9 +136,9 @@ def _path(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> str:
 def _operation(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     operation_id = endpoint.operation_id
     if is_legacy:
-        plural, single = _collection(resource, True).capitalize(), _kind(resource, True).capitalize()
+        plural, single = _collection(resource, True).capitalize(), _kind(resource, True).split("_")[0].capitalize()
         renamed = operation_id.replace(resource.collection.capitalize(), plural)
-        renamed = renamed.replace(resource.kind.capitalize(), single)
+        renamed = renamed.replace(resource.kind.split("_")[0].capitalize(), single)
         operation_id = renamed if renamed != operation_id else f"{operation_id}Of{plural}"
     operation: Schema = {
         "operationId": operation_id,
@@ -168,7 +169,8 @@ def _parameters(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> list
         name = resource.aliases.legacy.get(parameter.name, parameter.name) if is_legacy else parameter.name
         described = {"description": parameter.sentence, "schema": {"type": "string", **parameter.schema}}
         presence = {"required": True} if parameter.required else {"required": False, "allowEmptyValue": True}
-        parameters.append({"name": name, "in": "query", **presence, **described})
+        place = "path" if f"{{{parameter.name}}}" in endpoint.path else "query"
+        parameters.append({"name": name, "in": place, **presence, **described})
     return parameters + _headers(endpoint)
 
 
@@ -181,7 +183,7 @@ def _headers(endpoint: Endpoint) -> list[Schema]:
 
 
 def _is_of_one_document(endpoint: Endpoint) -> bool:
-    return endpoint.path in ("/{id}", "/{id}/draft")
+    return endpoint.path in ("/{id}", "/{id}/draft", "/{id}/skills", "/{id}/skills/{skill_id}")
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

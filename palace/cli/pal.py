@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.table import Column, Table
 
@@ -132,6 +133,30 @@ def log(
         touched = " ".join(item.get("touched") or [])
         who, comment = item.get("key_id") or "", printable(item.get("comment") or "")
         table.add_row(str(item["revision"]), _time(item["created_at"]), who, _action(item), comment, touched)
+    console().print(table)
+
+
+@pal.command("effective")
+def effective(
+    id: PalId,
+    pointer: Annotated[str, typer.Argument(metavar="POINTER", help="Only what is there: /layers/tts.")] = "",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Show what a conversation would use: each value, where it comes from, and the revision that set it."""
+    with connected(url, key) as remote:
+        found = remote.effective(id, pointer)
+    if as_json:
+        print_json(found)
+        return
+    value_column = Column("value", overflow="fold")
+    table = Table("pointer", value_column, "source", "revision", "changed", box=None, pad_edge=False)
+    for item in found:
+        value = printable(orjson.dumps(item["value"]).decode())
+        source = " ".join(str(part) for part in (item["source"], item.get("id"), item.get("problem")) if part)
+        number, when = item["revision"], item["changed_at"]
+        table.add_row(item["pointer"], value, source, str(number or ""), _time(when) if when else "")
     console().print(table)
 
 

@@ -37,12 +37,14 @@ from palace.resources.conferencing import (
     conferencing_rules,
     refuse_mixed_conferencing,
 )
+from palace.resources.effective import EFFECTIVE
 from palace.resources.layers import (
     HOSTED_MODEL_PREFIX,
     Layers,
     Llm,
     Tts,
 )
+from palace.resources.pal_skills import delete_with_pal, restore_with_pal
 from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
@@ -305,6 +307,7 @@ PAL = Resource(
             verbs.read,
             answers={200: "The PAL.", 400: "`Invalid pal_id`: unknown, or not yours."},
         ),
+        EFFECTIVE,
         Endpoint(
             "PATCH",
             "/{id}",
@@ -337,10 +340,12 @@ PAL = Resource(
             "deletePal",
             "Delete a PAL",
             "Deletes the PAL and frees its conferencing user name.",
-            verbs.delete,
+            partial(verbs.delete, also=delete_with_pal),
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
-        *verbs.history_endpoints("a PAL", verbs.DRAFT_PARAMETERS),
+        *verbs.history_endpoints(
+            "a PAL", verbs.DRAFT_PARAMETERS, restore=partial(verbs.restore, also=restore_with_pal)
+        ),
         *verbs.draft_endpoints("a PAL", "pal", with_layers_set),
     ),
 )

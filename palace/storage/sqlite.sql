@@ -201,6 +201,22 @@ WHERE document = :document AND number <= :number
   AND number >= (SELECT base FROM revisions WHERE document = :document AND number = :number)
 ORDER BY number;
 
+-- name: last_revisions_that_touched
+-- For every place that a revision of a document touched, the last one that did, and when.
+SELECT place.value, max(number), created_at
+FROM revisions, json_each(CAST(touched AS TEXT)) AS place
+WHERE document = :document AND place.value <> ''
+GROUP BY place.value;
+
+-- name: revisions_without_places
+-- Those that do not tell which members they touched, newest first, each with the number of the one before.
+SELECT number, created_at,
+       (SELECT max(number) FROM revisions AS earlier
+        WHERE earlier.document = revisions.document AND earlier.number < revisions.number)
+FROM revisions
+WHERE document = :document AND (CAST(touched AS TEXT) = '[""]' OR action = 'baseline')
+ORDER BY number DESC;
+
 -- name: newest_revision_with_etag
 -- The last time that the document said what this tag stands for.
 SELECT number FROM revisions WHERE document = :document AND etag = :etag ORDER BY number DESC LIMIT 1;

@@ -24,6 +24,7 @@ from palace.storage.base import (
 )
 from palace.storage.links import Links, owners
 from palace.storage.queries import load_queries
+from palace.storage.traces import Traces
 
 QUERIES = load_queries("sqlite.sql")
 REVISION_COLUMNS = tuple(field.name for field in fields(Revision))
@@ -45,6 +46,7 @@ class Transaction:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self.links = Links(connection)
+        self.traces = Traces(connection)
 
     async def get(self, kind: str, id: str, account: int) -> Record | None:
         """The document, if `account` may read it: its own, or a stock object."""

@@ -4,17 +4,19 @@ from palace.verbs.deleting import CASCADE, delete
 from palace.verbs.draft_endpoints import DRAFT_PARAMETERS, draft_endpoints
 from palace.verbs.editing import edit
 from palace.verbs.endpoints import history_endpoints, references_endpoint
+from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch
 from palace.verbs.queries import flag, one_of, whole_number
 from palace.verbs.reading import read
-from palace.verbs.writing import create, plant
+from palace.verbs.writing import create, create_at, plant
 
 __all__ = [
     "CASCADE",
     "DRAFT_PARAMETERS",
     "ListStyle",
     "create",
+    "create_at",
     "delete",
     "draft_endpoints",
     "edit",
@@ -28,5 +30,6 @@ __all__ = [
     "plant",
     "read",
     "references_endpoint",
+    "restore",
     "whole_number",
 ]

@@ -1,6 +1,6 @@
 """Delete an object, with what that does to those that refer to it; and tell who they are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -27,8 +27,17 @@ USERS_ON_A_PAGE = 25
 CASCADE = Parameter("cascade", {"type": "boolean"}, "`true`: delete it even if something needs it.")
 
 
-async def delete(resource: Resource, call: Call, services: Services) -> Reply:
-    """Delete the object: 204. It can be restored for some days.
+Also = Callable[[Transaction, Call, Services], Awaitable[Sequence[Mapping[str, Any]]]]
+"""What is done besides, in the same transaction; it tells what became of other objects."""
+
+
+async def nothing_else(_tx: Transaction, _call: Call, _services: Services) -> Sequence[Mapping[str, Any]]:
+    """No other object is concerned."""
+    return ()
+
+
+async def delete(resource: Resource, call: Call, services: Services, *, also: Also = nothing_else) -> Reply:
+    """Delete the object: 204. It can be restored for some days. `also` takes away what belongs to it.
 
     Raises InvalidId, ReadOnlyObject for a stock object, InUse when something else needs it.
     """
@@ -36,7 +45,9 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
     async def remove(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call, "delete")
         await refuse_stale(tx, record, call, services)
-        return await take_away(tx, call, record, services)
+        outcome = await take_away(tx, call, record, services)
+        outcome.effects = [*outcome.effects, *await also(tx, call, services)]
+        return outcome
 
     return await carry_out(call, services, remove, lambda _outcome: Reply(204))
 

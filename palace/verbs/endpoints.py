@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from palace.resource import Endpoint, Parameter
+from palace.resource import Endpoint, Handler, Parameter
 from palace.verbs.deleting import USERS_ON_A_PAGE, list_references
 from palace.verbs.history import (
     REVISIONS_ON_A_PAGE,
@@ -100,13 +100,16 @@ DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is
 UNKNOWN = "the id is unknown, or not yours"
 
 
-def history_endpoints(noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400) -> tuple[Endpoint, ...]:
+def history_endpoints(
+    noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400, restore: Handler = restore
+) -> tuple[Endpoint, ...]:
     """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
 
-    `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist.
+    `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist,
+    `restore` what brings back a deleted one.
     """
     id = "".join(word.capitalize() for word in noun.split()[1:])
-    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters))
+    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, restore))
     return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
 
 
@@ -187,7 +190,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...]) -> tuple[Endpoint, ...]:
+def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], restore: Handler) -> tuple[Endpoint, ...]:
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",

@@ -19,7 +19,7 @@ from palace.revisions.history import STAMPED, Delta, State, delta_between, state
 from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
 from palace.validation import refuse
-from palace.verbs.deleting import without_vanished
+from palace.verbs.deleting import Also, nothing_else, without_vanished
 from palace.verbs.guards import refuse_stale
 from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.patching import guarded, patched
@@ -193,8 +193,11 @@ def _without(resource: Resource, record: Record, before: Document, older: State,
     return Wanted(document, "revert", origin=document, refs=refs, about=about, to_the_letter=True)
 
 
-async def restore(resource: Resource, call: Call, services: Services) -> Reply:
-    """Bring a deleted object back as it was, with its history. Raises InvalidId when it is gone for good."""
+async def restore(resource: Resource, call: Call, services: Services, *, also: Also = nothing_else) -> Reply:
+    """Bring a deleted object back as it was, with its history; `also` brings back what belongs to it.
+
+    Raises InvalidId when it is gone for good.
+    """
     _body_of(call)
 
     async def bring_back(tx: Transaction) -> Outcome:
@@ -205,14 +208,23 @@ async def restore(resource: Resource, call: Call, services: Services) -> Reply:
             problem = "It is not deleted, so there is nothing to restore. To go back, use rollback."
             raise BadRequest(f"Bad Request. {problem}", [Detail("not_deleted", problem)])
         await refuse_stale(tx, record, call, services)
-        before = orjson.loads(record.body)
-        document, effects = await without_vanished(resource, tx, record, before)
-        wanted = Wanted(document, "restore", even_if_same=True)
-        outcome = await store_change(resource, tx, call, record, before, wanted, services)
-        outcome.effects = [*outcome.effects, *effects]
+        outcome = await bring_back_record(resource, tx, call, record, services)
+        outcome.effects = [*outcome.effects, *await also(tx, call, services)]
         return outcome
 
     return await carry_out(call, services, bring_back, shown)
+
+
+async def bring_back_record(
+    resource: Resource, tx: Transaction, call: Call, record: Record, services: Services
+) -> Outcome:
+    """A deleted record restored, inside a transaction, without the ids of what was deleted since."""
+    before = orjson.loads(record.body)
+    document, effects = await without_vanished(resource, tx, record, before)
+    wanted = Wanted(document, "restore", even_if_same=True)
+    outcome = await store_change(resource, tx, call, record, before, wanted, services)
+    outcome.effects = [*outcome.effects, *effects]
+    return outcome
 
 
 def _body_of(call: Call, *needed: str) -> Document:

@@ -164,8 +164,9 @@ def patched(outcome: Outcome, resource: Resource, call: Call, answer: Callable[[
     """
     if outcome.changed or call.wants_representation:
         return answer(outcome)
-    legacy = resource.names.legacy
-    noun = legacy.kind if call.words.is_legacy and legacy else resource.names.noun.split(maxsplit=1)[1]
+    legacy, noun = resource.names.legacy, resource.names.noun.split(maxsplit=1)[1]
+    if call.words.is_legacy and legacy:
+        noun = legacy.kind.replace("_", " ")
     return Reply(304, headers={**outcome.headers, "x-message": f"No changes were made to the {noun}"})
 
 

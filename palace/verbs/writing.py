@@ -258,6 +258,13 @@ async def plant(resource: Resource, id: str, owner: int, body: Document, service
     await services.store.transact(lambda tx: new.store(tx, services))
 
 
+async def create_at(
+    resource: Resource, tx: Transaction, call: Call, id: str, body: Document, services: Services
+) -> Outcome:
+    """Store a new document under a certain id, inside a transaction. Raises IdTaken, InvalidDocument and its kin."""
+    return await _judged_new(resource, replace(call, body=body), id, ()).store(tx, services)
+
+
 @dataclass(frozen=True, slots=True)
 class _New:
     """A valid document that is not stored yet."""

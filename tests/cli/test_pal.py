@@ -52,6 +52,24 @@ def test_a_pal_is_printed_as_yaml_or_json_also_as_it_was(palace, api, new_pal):
     assert "\ngreeting: 'off'\n" in ok(palace, "pal", "get", pal, "--revision", "1")
 
 
+def test_what_a_conversation_would_use_is_a_table_or_json(palace, api, new_pal):
+    pal = new_pal(layers={"tts": {"voice_id": "v1"}})
+    api.patch(f"/v2/pals/{pal}", json=[{"op": "replace", "path": "/greeting", "value": "Hello \x1b[0m"}])
+    lines = {line.split()[0]: line.split()[1:] for line in ok(palace, "pal", "effective", pal).splitlines()}
+    assert lines["pointer"] == ["value", "source", "revision", "changed"]
+    assert lines["/greeting"][:5] == [
+        '"Hello',
+        '\\u001b[0m"',
+        "pal",
+        "2",
+        api.get(f"/v2/pals/{pal}").json()["updated_at"][:10],
+    ]
+    assert lines["/layers/stt/stt_engine"] == ['"tavus-auto"', "default"]
+    (only,) = json.loads(ok(palace, "pal", "effective", pal, "/layers/tts/voice_id", "--json"))
+    assert (only["value"], only["source"], only["revision"]) == ("v1", "pal", 1)
+    assert "There is nothing at /layers/ttz." in refused(palace, "pal", "effective", pal, "/layers/ttz")
+
+
 # --- Patching ---------------------------------------------------------------------------------------------------------
 
 

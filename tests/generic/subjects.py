@@ -41,7 +41,9 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return self.path.removeprefix("/v2/") if self.host is None else self.resource.names.noun.replace(" ", "-")
+        first = next(one for one in RESOURCES if one.collection == self.resource.collection)
+        kind = "" if first is self.resource else f"({self.resource.kind})"
+        return self.path.removeprefix("/v2/") + kind
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
