@@ -144,6 +144,7 @@ def _connect(path: Path, durability: str) -> apsw.Connection:
     return connection
 
 
-def _fold(text: str | None) -> str | None:
+def _fold(*values: Any) -> Any:
     """A text without its case, in any alphabet: SQLite's own `lower` knows ASCII only."""
-    return None if text is None else text.casefold()
+    [text] = values
+    return text.casefold() if isinstance(text, str) else text
