@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ import uvloop
 
 from palace import __version__
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
+from palace.api.emulator import Emulator
+from palace.api.faults import DroppableConnection
 from palace.api.server import build_application
 from palace.audit import Deed
-from palace.clock import Clock, timestamp
+from palace.clock import Clock, parse_moment, timestamp
+from palace.faults import Plan
 from palace.folder import DATABASE, FIRST_KEY, held, make_private_folder, master_keys
 from palace.forgetting import keep_forgetting
 from palace.ids import Ids
@@ -29,8 +32,10 @@ from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
+from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.settings import Settings, load_settings
 from palace.skills import load_skills
+from palace.starting_over import start_of
 from palace.storage import SqliteStore
 from palace.vault import Vault, VaultError
 
@@ -70,12 +75,14 @@ async def open_services(settings: Settings) -> Services:
     Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
     InvalidSkillsFile.
     """
-    make_private_folder(settings.data)
-    ids, clock, database = Ids(), Clock(), settings.data / DATABASE
+    if not settings.ephemeral:
+        make_private_folder(settings.data)
+    ids, database = Ids(settings.id_seed), settings.data / DATABASE
+    clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
-    store = SqliteStore(database, durability=settings.durability)
+    store = SqliteStore(None if settings.ephemeral else database, durability=settings.durability)
     try:
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:
@@ -103,14 +110,21 @@ async def open_services(settings: Settings) -> Services:
 
 
 async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
-    """Stock objects, the first account, its key. Returns a key that works, if one is known, and whether it is new."""
+    """Stock objects, the first account, its key, the seed. Returns a key that works, if one is known, and whether it
+    is new. Raises InvalidSeed, RevokedKey.
+    """
     await plant_stock(services)
     account, is_new = await ensure_account(FIRST_ACCOUNT, services)
     if is_new:
         await plant_sample(account, services)
+    if settings.seed:
+        path = Path(settings.seed)
+        await plant_seed(path, read_seed(path, RESOURCES, environment()), account, services)
     if settings.api_key:
         await ensure_key(settings.api_key, account, services)
         return settings.api_key, False
+    if settings.ephemeral:
+        return await add_key(account, "made at the start", services), True
     path = settings.data / FIRST_KEY
     if await services.store.reading.list_keys():
         kept = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
@@ -149,12 +163,15 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
-    Raises CannotListen when the address is in use; RevokedKey; OSError, FolderInUse, StorageFailure, NewerSchema and
-    VaultError when the data folder cannot be used.
+    Raises CannotListen when the address is in use; RevokedKey, InvalidSeed, InvalidFaults; OSError, FolderInUse,
+    StorageFailure, NewerSchema and VaultError when the data folder cannot be used.
     """
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
-    with held(settings.data), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        nullcontext() if settings.ephemeral else held(settings.data),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_serve(settings, listening, greet))
 
 
@@ -165,6 +182,13 @@ async def _log_start(services: Services) -> None:
     await services.store.transact(lambda tx: tx.add_audit(deed, services.chain))
 
 
+async def _emulator(settings: Settings, services: Services) -> Emulator:
+    """What the server offers to those who test their clients with it, as it is after start-up."""
+    start = await start_of(services) if settings.allow_reset else None
+    faults = read_plan_file(Path(settings.faults)) if settings.faults else ()
+    return Emulator(start, Plan(faults) if settings.fault_lab else None)
+
+
 async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
     log = structlog.get_logger("palace")
     services = await open_services(settings)
@@ -172,6 +196,7 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
     if services.vault.has_older_keys:
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
     key, key_is_new = await prepare(settings, services)
+    emulator = await _emulator(settings, services)
     url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
 
     def started() -> None:
@@ -181,10 +206,10 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         log.info("listening", url=url)
         greet(Greeting(url, key, key_is_new))
 
-    application = build_application(RESOURCES, services, settings, lambda: not server.should_exit)
+    application = build_application(RESOURCES, services, settings, lambda: not server.should_exit, emulator)
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http="httptools" if emulator.faults is None else DroppableConnection,
         lifespan="off",
         access_log=False,
         log_config=None,

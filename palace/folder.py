@@ -9,7 +9,7 @@ from pathlib import Path
 
 from palace.ids import Ids
 from palace.settings import Settings
-from palace.vault import VaultError, load_master_keys, parse_master_keys
+from palace.vault import KEY_BYTES, VaultError, load_master_keys, parse_master_keys, read_master_keys
 
 DATABASE = "palace.db"
 MASTER_KEY = "master.key"
@@ -43,7 +43,7 @@ def held(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
-    """The master keys, newest first, and where they come from: `file` is None when they came with the settings."""
+    """The master keys, newest first, and where they come from: `file` is None when they are in no file of ours."""
 
     keys: tuple[bytes, ...]
     file: Path | None
@@ -55,9 +55,16 @@ class MasterKeys:
 
 
 def master_keys(settings: Settings, ids: Ids) -> MasterKeys:
-    """The master keys of the settings, else of the key file, which is made at the first start. Raises VaultError."""
+    """The master keys of the settings, else of the key file, which is made at the first start. Raises VaultError.
+
+    Where nothing is to be written, a key that is nowhere else takes the place of the file.
+    """
     if settings.master_key:
         return MasterKeys(parse_master_keys(settings.master_key), None)
+    if settings.ephemeral and settings.master_key_file:
+        return MasterKeys(read_master_keys(Path(settings.master_key_file)), None)
+    if settings.ephemeral:
+        return MasterKeys((ids.random_bytes(KEY_BYTES),), None)
     file = Path(settings.master_key_file) if settings.master_key_file else settings.data / MASTER_KEY
     database = settings.data / DATABASE
     if database.exists() and not file.exists():

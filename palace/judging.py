@@ -1,7 +1,7 @@
 """Is this a document that may be stored? Its model, its rules, and the names it claims."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -60,13 +60,20 @@ def judge(
     try:
         model = resource.model.model_validate(fields)
     except ValidationError as error:
-        problems += problems_of(error)
+        problems += [_worded(resource, problem) for problem in problems_of(error)]
     else:
         problems += resource.rules(model)
     if problems or model is None:
         raise refuse(problems, operations)
     model.__pydantic_fields_set__.update(resource.members)
+    model.__pydantic_fields_set__.difference_update(name for name in resource.sparse if getattr(model, name) is None)
     return Judged(model, model.model_dump(exclude_unset=True))
+
+
+def _worded(resource: Resource, problem: Problem) -> Problem:
+    """The problem, where the API has words of its own for a member that is missing."""
+    text = resource.wording.missing.get(str(problem.pointer[-1])) if problem.code == "missing" else None
+    return problem if text is None else replace(problem, text=text, form="bare")
 
 
 def writable(resource: Resource, before: Document, after: Any) -> tuple[Document, list[Problem]]:

@@ -39,14 +39,17 @@ async def check_references(
     after: Document,
     operations: Sequence[Operation] = (),
 ) -> None:
-    """Every id that `after` names and `before` did not must exist for the account. Raises a ClientError."""
+    """Every id that `after` names and `before` did not must exist for the account, but for those of its own parts.
+
+    Raises a ClientError.
+    """
     changed = [reference for reference in resource.references if _differ(reference.pointer, before, after)]
     if not changed:
         return
     known = {(use.kind, use.id) for use in uses_of(resource.references, before)}
     problems = []
     for use, reference in uses_of(changed, after).items():
-        if (use.kind, use.id) in known or await tx.exists(use.kind, use.id, account):
+        if reference.is_part or (use.kind, use.id) in known or await tx.exists(use.kind, use.id, account):
             continue
         facts = {"kind": use.kind, "id": use.id}
         place = parse_pointer(use.pointer)

@@ -75,12 +75,16 @@ class Reference:
 
     When that object is deleted, its id is removed from the array, the member is cleared to null, or the deletion is
     refused unless the client says `?cascade=true`: then the id stays and leads nowhere (contract 11).
+
+    Where `is_part`, the other object is kept as a twin of the element that has its id: whoever stores the one stores
+    the other, and the whole element goes when its twin does.
     """
 
     pointer: tuple[str, ...]
     kind: str
     problem: str
     on_delete: OnDelete = "clear"
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,8 @@ class Wording:
     """for a change of a stock object; `{verb}` stands for `update` or `delete`"""
     patch: tuple[int, str] | None = None
     """for a JSON Patch that is malformed or does not fit"""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """for a member that must be there and is not, wherever it belongs"""
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,7 @@ class Resource:
     """One kind of object: its names, its document, its rules and its operations.
 
     `labels` are what lists filter and sort by: for each label the place of its values, as in `{"tag": ("tags", "*")}`.
+    `sparse` are members that a document does not have while they are null.
     """
 
     kind: str
@@ -223,6 +230,7 @@ class Resource:
     endpoints: tuple[Endpoint, ...]
     wording: Wording = Wording()
     stamps: tuple[Stamp, ...] = ()
+    sparse: tuple[str, ...] = ()
     rules: Callable[[Any], Iterable[Problem]] = lambda _document: ()
     references: tuple[Reference, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from palace.addresses import parse_networks
+from palace.clock import parse_moment
 from palace.keys import problem_with_own_key
 from palace.vault import VaultError, parse_master_keys
 
 PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+MAY_BE_ZERO = {"port", "shutdown_seconds", "restore_days", "id_seed"}
 LARGEST = {"port": 65_535, "restore_days": 100_000, "idempotency_hours": 1_000_000}
 """Times are taken off the present one, and no date lies before the year 1."""
+
+FOR_TESTS = ("allow_reset", "fault_lab")
+"""What is on with `ephemeral`, unless it is switched off."""
+
+ONLY_EPHEMERAL = ("fixed_time", "id_seed")
+"""What would spoil data that are kept."""
 
 
 class InvalidSetting(Exception):
@@ -31,6 +39,21 @@ class Settings:
     host: str = _setting("127.0.0.1", "The address to listen on; other machines reach it only if you change this.")
     port: int = _setting(8790, "The port to listen on; 0 takes a free one.")
     data: Path = _setting(Path("palace-data"), "The folder for the database, the master key and the first API key.")
+    ephemeral: bool = _setting(
+        False, "Whether everything is in memory, nothing is written, and all is gone at the end."
+    )
+    seed: str = _setting("", "A file, JSON or YAML, with objects that are made at start-up if they are not there.")
+    allow_reset: bool = _setting(
+        False, "Whether POST /_palace/reset goes back to the state after start-up; with --ephemeral it does."
+    )
+    fixed_time: str = _setting(
+        "", "The moment at which the clock stands still, such as 2026-01-01T00:00:00Z; only with --ephemeral."
+    )
+    id_seed: int = _setting(0, "A number that makes ids the same at every start; only with --ephemeral. 0: none.")
+    fault_lab: bool = _setting(
+        False, "Whether x-palace-fault and /_palace/faults make requests fail; with --ephemeral they do."
+    )
+    faults: str = _setting("", "A file, JSON or YAML, with faults for the first requests; only with --fault-lab.")
     public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
     api_key: str = _setting("", "An API key that must exist after start-up, for CI and containers.", secret=True)
     master_key_file: str = _setting("", "The file with the master key, where it is not master.key in the data folder.")
@@ -76,6 +99,8 @@ def load_settings(environment: Mapping[str, str], flags: Mapping[str, Any] | Non
             given[knob.name] = _converted(flag, knob.type, "--" + knob.name.replace("_", "-"))
         elif environment.get(variable):
             given[knob.name] = _converted(environment[variable], knob.type, variable)
+    if given.get("ephemeral"):
+        given = dict.fromkeys(FOR_TESTS, True) | given
     return _checked(Settings(**given))
 
 
@@ -107,11 +132,12 @@ def _converted(value: Any, kind: Any, name: str) -> Any:
 def _checked(settings: Settings) -> Settings:
     for knob in fields(Settings):
         value = getattr(settings, knob.name)
-        least = 0 if knob.name in {"port", "shutdown_seconds", "restore_days"} else 1
+        least = 0 if knob.name in MAY_BE_ZERO else 1
         if knob.type is int and value < least:
             raise InvalidSetting(f"{knob.name} must be at least {least}; it is {value}.")
         if knob.name in LARGEST and value > LARGEST[knob.name]:
             raise InvalidSetting(f"{knob.name} must be at most {LARGEST[knob.name]}; it is {value}.")
+    _check_what_is_for_tests(settings)
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
         raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
     try:
@@ -124,3 +150,16 @@ def _checked(settings: Settings) -> Settings:
         except VaultError as error:
             raise InvalidSetting(f"PALACE_MASTER_KEY cannot be used: {error}") from error
     return settings
+
+
+def _check_what_is_for_tests(settings: Settings) -> None:
+    for name in ONLY_EPHEMERAL:
+        if getattr(settings, name) and not settings.ephemeral:
+            raise InvalidSetting(f"{name} spoils data that are kept: it goes only with --ephemeral.")
+    if settings.faults and not settings.fault_lab:
+        raise InvalidSetting("faults names a file, but the fault lab is off: add --fault-lab.")
+    if settings.fixed_time:
+        try:
+            parse_moment(settings.fixed_time)
+        except ValueError as error:
+            raise InvalidSetting(f"fixed_time cannot be used: {error}.") from error

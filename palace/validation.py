@@ -1,6 +1,6 @@
 """Judging a document: its model and its rules, every problem at once, in the API's own words (contract 1.4)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -49,16 +49,27 @@ def _problem(found: ErrorDetails) -> Problem:
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         return Problem(pointer, "not_allowed", f"Must be one of: {', '.join(allowed)}.", facts={"allowed": allowed})
+    if kind == "union_tag_not_found":
+        return Problem((*pointer, _discriminator(context)), "missing", "Missing data for required field.")
+    if kind == "union_tag_invalid":
+        allowed = [word.strip("' ") for word in context["expected_tags"].split(",")]
+        text = f"Must be one of: {', '.join(allowed)}."
+        return Problem((*pointer, _discriminator(context)), "not_allowed", text, facts={"allowed": allowed})
     if kind in {"too_long", "string_too_long"}:
         maximum = context["max_length"]
         return Problem(pointer, "too_long", f"Longer than maximum length {maximum}.", facts={"maximum": maximum})
-    if kind == "string_too_short":
+    if kind in {"too_short", "string_too_short"}:
         return Problem(pointer, "too_short", f"Shorter than minimum length {context['min_length']}.")
     if kind == "string_pattern_mismatch":
         return Problem(pointer, "pattern", "String does not match expected pattern.", facts=context)
     if kind == "value_error":
         return Problem(pointer, "rule", str(context["error"]))
     return Problem(pointer, kind, found["msg"] + ".")
+
+
+def _discriminator(context: Mapping[str, Any]) -> str:
+    """The member that tells which of several forms an object has."""
+    return str(context["discriminator"]).strip("'")
 
 
 def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) -> ClientError:

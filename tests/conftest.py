@@ -1,6 +1,7 @@
 """Fixtures for all tests: a running server, a client of it, a PAL to work on."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import httpx
@@ -40,5 +41,22 @@ def new_pal(api: httpx.Client) -> Callable[..., str]:
         assert answer.status_code == 200, answer.text
         pal_id: str = answer.json()["pal_id"]
         return pal_id
+
+    return make
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def new_tool(api: httpx.Client) -> Callable[..., str]:
+    """Makes a tool with the given members and a name of its own, and returns its id."""
+
+    def make(**members: Any) -> str:
+        body = {"name": f"tool_{next(NUMBERS)}", "description": "Tells the price of a room."} | members
+        answer = api.post("/v2/tools", json=body)
+        assert answer.status_code == 200, answer.text
+        tool_id: str = answer.json()["tool_id"]
+        return tool_id
 
     return make

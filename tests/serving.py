@@ -14,7 +14,7 @@ import httpx
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
-BACKENDS: dict[str, tuple[str, ...]] = {"file": ()}
+BACKENDS: dict[str, tuple[str, ...]] = {"file": (), "memory": ("--ephemeral",)}
 """Every kind of store that a server may keep its objects in, with the flags that ask for it."""
 
 
@@ -28,13 +28,18 @@ class Palace:
     log: Path
     greeting: str
 
+    @property
+    def has_file(self) -> bool:
+        """Whether other processes can open what the server stores."""
+        return (self.data / "palace.db").exists()
+
     def client(self, key: str | None = KEY, **options: Any) -> httpx.Client:
         """A client of this server, with the key of its first account."""
         headers = {"x-api-key": key} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
 
     def new_key(self, account: str) -> str:
-        """A key of this account, which is made when there is none."""
+        """A key of this account, which is made when there is none. Only where others can open the store, too."""
         command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True)
         return done.stdout.strip()

@@ -24,7 +24,7 @@ from palace.api.openapi_parts import (
     Schema,
     headers_of,
 )
-from palace.judging import framed
+from palace.judging import framed, judge
 from palace.resource import READ_ONLY_TIMES, Endpoint, Resource
 from palace.settings import Settings
 from palace.vocabulary import Aliases, legacy_document
@@ -52,7 +52,7 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
         "info": {"title": "Tavus Developer API Collection", "version": __version__, "description": DESCRIPTION},
         "servers": [{"url": settings.public_url or "/"}],
         "security": [{"apiKey": []}],
-        "tags": [{"name": resource.names.tag} for resource in resources],
+        "tags": [{"name": tag} for tag in dict.fromkeys(resource.names.tag for resource in resources)],
         "paths": paths,
         "components": {
             "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
@@ -95,13 +95,15 @@ def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
     if is_legacy:
         fields = _in_legacy_words(fields, schemas, resource.aliases)
     name = _name(resource, is_legacy)
-    if any(endpoint.body == "document" for endpoint in resource.endpoints):
+    # What has no operations of its own is written by those of another kind.
+    if not resource.endpoints or any(endpoint.body == "document" for endpoint in resource.endpoints):
         schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
     stamped: Schema = {_id_member(resource, is_legacy): {"type": "string", "readOnly": True}}
     stamped |= {stamp.name: {**stamp.schema, "readOnly": True} for stamp in resource.stamps}
     stamped |= {member: {"type": "string", "format": "date-time", "readOnly": True} for member in READ_ONLY_TIMES}
     members = {**fields["properties"], **stamped}
-    schemas[name] = {"title": name, "type": "object", "required": sorted(members), "properties": members}
+    required = sorted(members.keys() - set(resource.sparse))
+    schemas[name] = {"title": name, "type": "object", "required": required, "properties": members}
 
 
 def _in_legacy_words(schema: Schema, schemas: Mapping[str, Schema], known: Aliases) -> Schema:
@@ -188,7 +190,7 @@ def _is_of_one_document(endpoint: Endpoint) -> bool:
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
     fields: Schema = {"$ref": f"{COMPONENTS}{_name(resource, is_legacy)}Fields"}
-    if endpoint.body == "document":
+    if endpoint.body == "document" and endpoint.body_schema is None:
         if endpoint.required and not is_legacy:
             filled = {name: {"type": "string", "minLength": 1} for name in endpoint.required}
             fields = {"allOf": [fields, {"required": list(endpoint.required), "properties": filled}]}
@@ -261,8 +263,6 @@ def _published_answer(resource: Resource, endpoint: Endpoint, is_legacy: bool) -
 
 
 def _example(resource: Resource, is_legacy: bool) -> Schema:
-    model = resource.model.model_validate(resource.example)
-    model.__pydantic_fields_set__.update(resource.model.model_fields)
     told = {resource.id_member: resource.names.example_id, **dict.fromkeys(READ_ONLY_TIMES, EXAMPLE_TIME)}
-    example = framed(resource, model.model_dump(exclude_unset=True), 1, told)
+    example = framed(resource, judge(resource, resource.example).stored, 1, told)
     return legacy_document(example, resource.aliases) if is_legacy else example

@@ -6,7 +6,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from palace.api.emulator import Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
+from palace.api.faults import FaultLab
 from palace.api.gateway import Gateway, Mistakes, no_such_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
@@ -23,6 +25,7 @@ CORS_EXPOSED = (
     "retry-after",
     "x-mended",
     "x-message",
+    "x-palace-fault",
     "x-request-id",
     "x-revision",
     "x-stored-differently",
@@ -32,12 +35,19 @@ NO_CORS = "none"
 
 
 def build_application(
-    resources: Sequence[Resource], services: Services, settings: Settings, is_ready: Callable[[], bool]
+    resources: Sequence[Resource],
+    services: Services,
+    settings: Settings,
+    is_ready: Callable[[], bool],
+    emulator: Emulator,
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
     routes += page_routes(resources, settings, is_ready)
+    routes += emulator_routes(emulator, services)
     application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
+    if emulator.faults is not None:
+        application = FaultLab(application, emulator.faults)
     if settings.cors_origins != NO_CORS:
         origins = [origin.strip() for origin in settings.cors_origins.split(",")]
         application = CORSMiddleware(

@@ -1,5 +1,8 @@
 """`palace serve`: run the server."""
 
+import os
+import signal
+import threading
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -9,29 +12,54 @@ from palace.accounts import RevokedKey
 from palace.app import CannotListen, Greeting, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.folder import FIRST_KEY, FolderInUse
+from palace.seeding import InvalidFaults, InvalidSeed
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
 from palace.storage.migrate import NewerSchema
 from palace.vault import VaultError
 
 ALL_FLAGS = [knob.name for knob in fields(Settings) if knob.metadata["is_flag"]]
+PROBLEMS = (
+    InvalidSetting,
+    InvalidSeed,
+    InvalidFaults,
+    FolderInUse,
+    RevokedKey,
+    StorageFailure,
+    NewerSchema,
+    VaultError,
+)
 ShowKey = Annotated[
     bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")
+]
+StopWithStdin = Annotated[
+    bool,
+    typer.Option(
+        "--stop-with-stdin", help="Stop when standard input ends: when whoever started the server is gone, too."
+    ),
 ]
 
 
 @with_flags(ALL_FLAGS)
-def serve_command(flags: dict[str, Any], show_key: ShowKey = False) -> None:
+def serve_command(flags: dict[str, Any], show_key: ShowKey = False, stop_with_stdin: StopWithStdin = False) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM)."""
+    if stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
-    except (InvalidSetting, FolderInUse, RevokedKey, StorageFailure, NewerSchema, VaultError) as error:
+    except PROBLEMS as error:
         raise typer.Exit(_complain(str(error))) from error
     except CannotListen as error:
         raise typer.Exit(_complain(f"{error} Is another server running? Choose another port with --port.")) from error
     except OSError as error:
         raise typer.Exit(_complain(f"The folder {settings.data} cannot be used: {error.strerror}.")) from error
+
+
+def _stop_with_stdin() -> None:
+    while os.read(0, 1024):
+        """Whatever is written there means nothing."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _complain(problem: str) -> int:
@@ -53,6 +81,7 @@ def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> st
         f"  Palace is ready:    {greeting.url}",
         f"  API key:            {key}",
         f"  API reference:      {greeting.url}/docs",
+        *(["  Everything is in memory, and gone when the server stops."] if settings.ephemeral else []),
         "",
         "  For clients of the Tavus API:",
         f"    export TAVUS_PUBLIC_API_BASE_URL={greeting.url}",

@@ -11,7 +11,7 @@ from palace.config_files.members import (
 )
 from palace.config_files.plan import Plan, PlanEntry, StalePlan, check_plan, digest, dump_plan, load_plan
 from palace.config_files.references import MissingVariables, escaped, missing_variables, resolved
-from palace.config_files.text import InvalidYaml, read_yaml, with_id, write_yaml
+from palace.config_files.text import InvalidYaml, load_yaml, read_yaml, with_id, write_yaml
 
 __all__ = [
     "InvalidYaml",
@@ -27,6 +27,7 @@ __all__ = [
     "escaped",
     "file_name",
     "load_plan",
+    "load_yaml",
     "member_patches",
     "members_for_file",
     "missing_variables",

@@ -95,19 +95,24 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def read_yaml(text: str) -> dict[str, Any]:
-    """The mapping that a YAML text holds, as JSON values. Raises InvalidYaml.
+def load_yaml(text: str) -> Any:
+    """What a YAML text holds, as JSON values. Raises InvalidYaml.
 
     Only `true` and `false` are switches, only decimal numbers are numbers, and names of members are unique texts.
     """
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that constructs even less
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that constructs even less
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InvalidYaml(where + (error.problem or "not YAML")) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidYaml(str(error).splitlines()[0] if str(error) else "not YAML") from error
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """The mapping of members that a YAML text holds. Raises InvalidYaml."""
+    document = load_yaml(text)
     if not isinstance(document, dict):
         raise InvalidYaml("a PAL is a mapping of members, such as `pal_name: Night Desk`")
     return document

@@ -1,11 +1,26 @@
 """What exists: the list of all resources. One file tells everything about one of them."""
 
 from palace.resources.faces import FACE
+from palace.resources.guardrail_sets import GUARDRAIL_SET
+from palace.resources.guardrails import GUARDRAIL
+from palace.resources.objectives import OBJECTIVES
 from palace.resources.pal_skills import PAL_SKILLS
 from palace.resources.pals import PAL
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
+from palace.resources.tools import TOOL
 
-RESOURCES = (PAL, FACE, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL)
+RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL)
 
-__all__ = ["FACE", "PAL", "PAL_SKILLS", "PRONUNCIATION_DICTIONARY", "RESOURCES", "SKILL"]
+__all__ = [
+    "FACE",
+    "GUARDRAIL",
+    "GUARDRAIL_SET",
+    "OBJECTIVES",
+    "PAL",
+    "PAL_SKILLS",
+    "PRONUNCIATION_DICTIONARY",
+    "RESOURCES",
+    "SKILL",
+    "TOOL",
+]

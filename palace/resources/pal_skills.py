@@ -192,7 +192,9 @@ async def _change(
 # --- With their PAL ---------------------------------------------------------------------------------------------------
 
 
-async def delete_with_pal(tx: Transaction, call: Call, services: Services) -> Sequence[Mapping[str, Any]]:
+async def delete_with_pal(
+    tx: Transaction, call: Call, _outcome: Outcome, services: Services
+) -> Sequence[Mapping[str, Any]]:
     """Delete the skills of a PAL after the PAL itself, so that they are never forgotten before it."""
     record = await tx.get(KIND, call.ids["id"], call.account.id)
     if record is None:
@@ -201,7 +203,9 @@ async def delete_with_pal(tx: Transaction, call: Call, services: Services) -> Se
     return [{"kind": KIND, "id": record.id, "what": "deleted"}]
 
 
-async def restore_with_pal(tx: Transaction, call: Call, services: Services) -> Sequence[Mapping[str, Any]]:
+async def restore_with_pal(
+    tx: Transaction, call: Call, _outcome: Outcome, services: Services
+) -> Sequence[Mapping[str, Any]]:
     """Bring back the skills that were deleted with their PAL."""
     found = await tx.get_with_deleted(KIND, call.ids["id"], call.account.id)
     if found is None or found[1] is None:

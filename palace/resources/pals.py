@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from palace import verbs
 from palace.call import Call, Reply
@@ -45,12 +45,12 @@ from palace.resources.layers import (
     Tts,
 )
 from palace.resources.pal_skills import delete_with_pal, restore_with_pal
+from palace.resources.pal_tools import MOST_ATTACHED, PAL_TOOLS, UNKNOWN_TOOL, attachable
 from palace.resources.synonyms import SYNONYMS
 from palace.validation import Model
 from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases
 
-MOST_ATTACHED = 50
 CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
 
 LAYER_PLACES = frozenset(("layers", name) for name in Layers.model_fields)
@@ -83,7 +83,8 @@ class Pal(Model):
     guardrail_ids: list[Id] = Field(default_factory=list, max_length=MOST_ATTACHED)
     guardrail_tags: list[str] = Field(default_factory=list)
     guardrails_id: str | None = None
-    tool_ids: list[Id] = Field(default_factory=list, max_length=MOST_ATTACHED)
+    tool_ids: Annotated[list[Id], AfterValidator(attachable)] = Field(default_factory=list, max_length=MOST_ATTACHED)
+    """The tools that it may use; ids of /v2/tools, each once."""
     memories: list[str] = Field(default_factory=list)
     disclosure_type: Literal["always", "auto", "off"] = "auto"
     """Whether people are told that they talk to an AI; `auto`: where the policy of the conversation asks for it."""
@@ -237,6 +238,10 @@ PAL = Resource(
             "pronunciation_dictionary",
             "Pronunciation dictionary not found",
         ),
+        Reference(("tool_ids", "*"), "tool", UNKNOWN_TOOL, "remove"),
+        Reference(("objectives_id",), "objectives", "Invalid objectives_id"),
+        Reference(("guardrails_id",), "guardrails", "Invalid guardrails_id"),
+        Reference(("guardrail_ids", "*"), "guardrail", "Guardrails not found", "remove"),
     ),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(
@@ -343,6 +348,7 @@ PAL = Resource(
             partial(verbs.delete, also=delete_with_pal),
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
+        *PAL_TOOLS,
         *verbs.history_endpoints(
             "a PAL", verbs.DRAFT_PARAMETERS, restore=partial(verbs.restore, also=restore_with_pal)
         ),

@@ -11,7 +11,6 @@ from pydantic import Field, StringConstraints, model_validator
 
 from palace import verbs
 from palace.call import Call, Reply
-from palace.json_patch import Operation
 from palace.resource import Document, Endpoint, Names, Problem, Resource, Services, Stamp, Wording
 from palace.validation import Model
 from palace.verbs.writing import Outcome
@@ -79,17 +78,7 @@ def created(outcome: Outcome) -> Reply:
 
 async def patch(resource: Resource, call: Call, services: Services) -> Reply:
     """`verbs.patch`, to which what only the server writes is no fault: such an operation is left out (contract 10)."""
-    return await verbs.patch(resource, call, services, prepare=without_read_only)
-
-
-def without_read_only(operations: tuple[Operation, ...], before: Document) -> tuple[Operation, ...]:
-    """The operations, one for one, with those on read-only members exchanged for a test that holds."""
-    return tuple(
-        operation._replace(op="test", tokens=place, source=None, source_tokens=None, value=before[place[0]])
-        if operation.op != "test" and (place := operation.tokens[:1]) and place[0] in PRONUNCIATION_DICTIONARY.read_only
-        else operation
-        for operation in operations
-    )
+    return await verbs.patch(resource, call, services, prepare=partial(verbs.without_read_only, resource))
 
 
 # --- The resource -----------------------------------------------------------------------------------------------------

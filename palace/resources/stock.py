@@ -7,6 +7,7 @@ from palace.call import STOCK_OWNER
 from palace.resource import Document, Resource, Services
 from palace.resources.faces import FACE
 from palace.resources.pals import PAL
+from palace.resources.tools import TOOL
 from palace.storage import IdTaken
 from palace.verbs import plant
 
@@ -32,6 +33,16 @@ STOCK: tuple[tuple[Resource, str, Document], ...] = (
             "system_prompt": "You take the history of a patient before a visit. Ask one question at a time, kindly.",
             "default_face_id": "rc9cff32ceba",
             "layers": {"stt": {"stt_engine": "tavus-deepgram-medical"}},
+        },
+    ),
+    (
+        TOOL,
+        "end_call",
+        {
+            "name": "end_call",
+            "description": "Ends the conversation. Call it when the person has said goodbye or wants to stop.",
+            "parameters": {"type": "object", "properties": {}},
+            "on_call": "silent",
         },
     ),
 )

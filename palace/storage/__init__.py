@@ -19,7 +19,7 @@ from palace.storage.base import (
     Use,
     User,
 )
-from palace.storage.sqlite import SqliteStore
+from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.transaction import Transaction
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Draft",
     "DraftOpen",
     "IdTaken",
+    "Image",
     "KeyRow",
     "Label",
     "Listing",

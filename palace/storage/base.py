@@ -141,11 +141,13 @@ class Listing:
     search: str = ""
     ids: tuple[str, ...] | None = None
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stock_first: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether it is a list of all objects in the order of creation."""
-        return not (self.search or self.labels or self.ids is not None or self.order.startswith("name"))
+        is_filtered = bool(self.search or self.labels or self.ids is not None)
+        return not (is_filtered or self.order.startswith("name") or self.stock_first)
 
 
 @dataclass(frozen=True, slots=True)

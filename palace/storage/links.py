@@ -34,8 +34,9 @@ class Links:
             "ids": None if listing.ids is None else orjson.dumps(listing.ids).decode(),
             "labels": orjson.dumps(dict(listing.labels)).decode(),
         }
-        order = {"order": listing.order, "limit": listing.limit, "offset": listing.offset}
-        rows = self._execute("search_documents", **values, **order)
+        order = {"order": listing.order, "stock_first": listing.stock_first}
+        place = {"limit": listing.limit, "offset": listing.offset}
+        rows = self._execute("search_documents", **values, **order, **place)
         bodies = [row[0] for row in rows]
         return Page(bodies, self._row("count_found_documents", **values)[0])
 

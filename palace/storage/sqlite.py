@@ -1,8 +1,9 @@
-"""Documents in one SQLite file: reads at once, writes in groups that share one commit.
+"""Documents in one SQLite file, or in memory: reads at once, writes in groups that share one commit.
 
 Everything runs on the event loop except COMMIT, which waits for the disk and therefore runs in a thread. While it does,
 new writes queue up; they all become the next group. So a lone client waits for one commit, and many clients share one
-(docs/decisions/0003-group-commit.md has the figures).
+(docs/decisions/0003-group-commit.md has the figures). In memory there is no disk to wait for, and one connection reads
+and writes: nothing can be read between the begin and the end of a group (docs/decisions/0015-ephemeral.md).
 """
 
 import asyncio
@@ -24,12 +25,16 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 LARGEST_GROUP = 256
 BUSY_MILLISECONDS = 10_000
+IN_MEMORY = ":memory:"
 
 
 @dataclass(slots=True)
 class _Job:
+    """Work for one transaction, which it shares with others unless it needs the whole database for itself."""
+
     work: Work[Any]
     done: asyncio.Future[Any]
+    is_alone: bool = False
     result: Any = None
     error: Exception | None = None
 
@@ -42,20 +47,31 @@ class _Job:
             self.done.set_result(self.result)
 
 
-class SqliteStore:
-    """One SQLite file, in WAL mode: one connection writes, another one reads what is committed."""
+class Image:
+    """A whole store as it was at one moment, kept in memory."""
 
-    def __init__(self, path: Path, *, durability: Literal["full", "normal"] = "full") -> None:
+    def __init__(self) -> None:
+        self.connection = apsw.Connection(IN_MEMORY)
+
+
+class SqliteStore:
+    """One SQLite file, in WAL mode: one connection writes, another one reads what is committed.
+
+    Without a path it is in memory, on one connection, and gone when it is closed.
+    """
+
+    def __init__(self, path: Path | None, *, durability: Literal["full", "normal"] = "full") -> None:
         """Open or create the file and bring its schema up to date. Raises NewerSchema and StorageFailure."""
         try:
             self._writing = _connect(path, durability)
             migrate(self._writing)
-            self._reading = _connect(path, durability)
-            self._reading.pragma("query_only", True)
+            self._reading = self._writing if path is None else _connect(path, durability)
+            self._reading.pragma("query_only", path is not None)
         except apsw.Error as error:
             raise StorageFailure(f"{path} cannot be opened as a database: {error}") from error
         self.reading = Transaction(self._reading)
         self._transaction = Transaction(self._writing)
+        self._is_in_memory = path is None
         self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._queue: deque[_Job] = deque()
         self._drain: asyncio.Task[None] | None = None
@@ -66,12 +82,29 @@ class SqliteStore:
         When `work` raises, nothing of it is stored. It must await nothing but the verbs of its transaction. Raises
         StorageFailure when the database cannot take the write.
         """
-        job = _Job(work, asyncio.get_running_loop().create_future())
-        self._queue.append(job)
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._drain_queue())
-        result: T = await job.done
-        return result
+        return await self._queued(work)
+
+    async def image(self) -> Image:
+        """Everything as it is now, to be put back later."""
+
+        async def copy(_: Transaction) -> Image:
+            image = Image()
+            await self._waiting_for_disk(_copy, self._writing, image.connection)
+            return image
+
+        return await self._queued(copy, is_alone=True)
+
+    async def put_back(self, image: Image, rewind: Callable[[], None]) -> None:
+        """Make everything what it was when the image was made: after the writes that are queued, before all others.
+
+        `rewind` does the same, at the same moment, to what lies outside the database. Raises StorageFailure.
+        """
+
+        async def copy(_: Transaction) -> None:
+            await self._waiting_for_disk(_copy, image.connection, self._writing)
+            rewind()
+
+        await self._queued(copy, is_alone=True)
 
     async def close(self) -> None:
         """Finish the writes that are queued, then close the file."""
@@ -81,12 +114,20 @@ class SqliteStore:
         self._reading.close()
         self._writing.close()
 
+    async def _queued(self, work: Work[T], *, is_alone: bool = False) -> T:
+        job = _Job(work, asyncio.get_running_loop().create_future(), is_alone)
+        self._queue.append(job)
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drain_queue())
+        result: T = await job.done
+        return result
+
     async def _drain_queue(self) -> None:
         try:
             while self._queue:
                 await self._gather()
-                group = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
-                await self._commit_group(group)
+                group = self._next_group()
+                await (self._run_alone(group[0]) if group[0].is_alone else self._commit_group(group))
                 for job in group:
                     job.finish()
         finally:
@@ -102,10 +143,32 @@ class SqliteStore:
             waiting = len(self._queue)
             await asyncio.sleep(0)
 
+    def _next_group(self) -> list[_Job]:
+        group = [self._queue.popleft()]
+        while self._queue and len(group) < LARGEST_GROUP and not (group[0].is_alone or self._queue[0].is_alone):
+            group.append(self._queue.popleft())
+        return group
+
+    async def _run_alone(self, job: _Job) -> None:
+        try:
+            job.result = await job.work(self._transaction)
+        except Exception as error:
+            job.error = StorageFailure(f"The database could not be copied: {error}")
+            job.error.__cause__ = error
+
+    async def _waiting_for_disk(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Carry out what waits for the disk: in a thread, where there is a disk."""
+        if self._is_in_memory:
+            work(*arguments)
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._committer, work, *arguments)
+
     async def _commit_group(self, group: list[_Job]) -> None:
         """All jobs in one transaction. A failed commit fails every job: some may have read what others wrote."""
         connection = self._writing
         changes = connection.total_changes()
+        while connection.in_transaction:  # In memory: a snapshot is being read.
+            await asyncio.sleep(0)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in group:
@@ -113,7 +176,7 @@ class SqliteStore:
             if connection.total_changes() == changes:
                 connection.execute("COMMIT")
             else:
-                await asyncio.get_running_loop().run_in_executor(self._committer, connection.execute, "COMMIT")
+                await self._waiting_for_disk(connection.execute, "COMMIT")
         except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -134,10 +197,17 @@ class SqliteStore:
         connection.execute("RELEASE job")
 
 
-def _connect(path: Path, durability: str) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
+def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
+    """Exchange what is in `target` for what is in `source`, at one stroke."""
+    with target.backup("main", source, "main") as backup:
+        backup.step()
+
+
+def _connect(path: Path | None, durability: str) -> apsw.Connection:
+    connection = apsw.Connection(IN_MEMORY if path is None else str(path))
     connection.set_busy_timeout(BUSY_MILLISECONDS)
-    connection.pragma("journal_mode", "wal")
+    connection.pragma("journal_mode", "wal")  # In memory it stays what it is: there it is memory, too.
+    connection.pragma("temp_store", "memory" if path is None else "default")
     connection.pragma("synchronous", durability)
     connection.pragma("foreign_keys", True)
     connection.create_scalar_function("fold", _fold, 1, deterministic=True)

@@ -76,7 +76,8 @@ WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
           SELECT 1 FROM labels
           WHERE document = documents.seq AND label = wanted.key
             AND fold(value) IN (SELECT fold(value) FROM json_each(wanted.value))))
-ORDER BY CASE WHEN :order = 'name' THEN fold(name.value) END,
+ORDER BY CASE WHEN :stock_first THEN owner <> 0 END,
+         CASE WHEN :order = 'name' THEN fold(name.value) END,
          CASE WHEN :order = 'name_backwards' THEN fold(name.value) END DESC,
          CASE WHEN :order = 'newest' THEN -seq ELSE seq END
 LIMIT :limit OFFSET :offset;

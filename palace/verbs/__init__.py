@@ -1,12 +1,12 @@
 """Create, read, list, patch, delete, undo: for any resource. What differs between resources is data in their files."""
 
-from palace.verbs.deleting import CASCADE, delete
+from palace.verbs.deleting import CASCADE, delete, take_away
 from palace.verbs.draft_endpoints import DRAFT_PARAMETERS, draft_endpoints
 from palace.verbs.editing import edit
 from palace.verbs.endpoints import history_endpoints, references_endpoint
 from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
-from palace.verbs.patching import patch
+from palace.verbs.patching import patch, without_read_only
 from palace.verbs.queries import flag, one_of, whole_number
 from palace.verbs.reading import read
 from palace.verbs.writing import create, create_at, plant
@@ -31,5 +31,7 @@ __all__ = [
     "read",
     "references_endpoint",
     "restore",
+    "take_away",
     "whole_number",
+    "without_read_only",
 ]

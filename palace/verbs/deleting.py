@@ -12,7 +12,6 @@ from palace.clock import timestamp
 from palace.errors import Detail, InUse
 from palace.json_patch import parse_pointer
 from palace.links import uses_of
-from palace.masks import load_refs
 from palace.resource import EACH, Document, Parameter, Reference, Resource, Services
 from palace.revisions.history import base_of_next, deed_of, revision_of
 from palace.storage import Record, Transaction, Use, User
@@ -20,18 +19,20 @@ from palace.verbs.guards import refuse_stale
 from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.queries import flag, whole_number
 from palace.verbs.reading import own_record
-from palace.verbs.writing import Outcome, Wanted, carry_out, keep, stamped
+from palace.verbs.writing import Outcome, carry_out, store_side_effect
 
 MOST_USERS_NAMED = 50
 USERS_ON_A_PAGE = 25
 CASCADE = Parameter("cascade", {"type": "boolean"}, "`true`: delete it even if something needs it.")
 
 
-Also = Callable[[Transaction, Call, Services], Awaitable[Sequence[Mapping[str, Any]]]]
-"""What is done besides, in the same transaction; it tells what became of other objects."""
+Also = Callable[[Transaction, Call, Outcome, Services], Awaitable[Sequence[Mapping[str, Any]]]]
+"""What is done besides, in the same transaction, given the outcome; it tells what became of other objects."""
 
 
-async def nothing_else(_tx: Transaction, _call: Call, _services: Services) -> Sequence[Mapping[str, Any]]:
+async def nothing_else(
+    _tx: Transaction, _call: Call, _outcome: Outcome, _services: Services
+) -> Sequence[Mapping[str, Any]]:
     """No other object is concerned."""
     return ()
 
@@ -46,7 +47,7 @@ async def delete(resource: Resource, call: Call, services: Services, *, also: Al
         record = await own_record(resource, tx, call, "delete")
         await refuse_stale(tx, record, call, services)
         outcome = await take_away(tx, call, record, services)
-        outcome.effects = [*outcome.effects, *await also(tx, call, services)]
+        outcome.effects = [*outcome.effects, *await also(tx, call, outcome, services)]
         return outcome
 
     return await carry_out(call, services, remove, lambda _outcome: Reply(204))
@@ -120,10 +121,8 @@ async def release(
     declared = uses_of(resource.references, before)
     places = [use for use in _may_vanish(declared) if (use.kind, use.id) == (gone.kind, gone.id)]
     without = _without(fields, places, declared)
-    refs = load_refs(record.secrets)
-    outcome = Outcome(record, before, stamped(resource, record, before, without, services), record, refs, refs)
-    about = {"because": {"kind": gone.kind, "id": gone.id, "action": "delete"}}
-    await keep(resource, tx, call, outcome, Wanted(without, "side_effect", about=about, keeps_draft=True), services)
+    because = {"kind": gone.kind, "id": gone.id, "action": "delete"}
+    await store_side_effect(resource, tx, call, record, without, because, services)
     return [_removed(record, place) for place in places]
 
 
@@ -139,7 +138,8 @@ async def without_vanished(
     vanished = [
         use
         for use in _may_vanish(declared)
-        if (use.kind, use.id) not in known and not await tx.exists(use.kind, use.id, record.owner)
+        if not (declared[use].is_part or (use.kind, use.id) in known)
+        and not await tx.exists(use.kind, use.id, record.owner)
     ]
     if not vanished:
         return document, []
@@ -156,10 +156,14 @@ def _may_vanish(declared: Mapping[Use, Reference]) -> list[Use]:
 
 
 def _without(document: Document, places: Iterable[Use], declared: Mapping[Use, Reference]) -> Document:
-    """A copy of the document with members cleared and elements of arrays removed, from the last one on."""
+    """A copy of the document with members cleared and elements of arrays removed, from the last one on.
+
+    What has the id of its twin goes as a whole.
+    """
     copy: Document = orjson.loads(orjson.dumps(document))
     for use in sorted(places, key=lambda use: [token.zfill(9) for token in parse_pointer(use.pointer)], reverse=True):
-        *parents, last = parse_pointer(use.pointer)
+        place = parse_pointer(use.pointer)
+        *parents, last = place[:-1] if declared[use].is_part else place
         holder: Any = copy
         for token in parents:
             holder = holder[int(token)] if isinstance(holder, list) else holder[token]

@@ -1,6 +1,6 @@
 """Edit by a partial object: members that are sent replace those that are stored, the others stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,17 @@ from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
 
 Merge = Callable[[Document, Document], Document]
+Find = Callable[[Document, Document], Iterable[Problem]]
 
 
 def merged(before: Document, sent: Document) -> Document:
     """The document with every member that was sent replaced as a whole."""
     return {**before, **sent}
+
+
+def nothing(_before: Document, _sent: Document) -> Iterable[Problem]:
+    """No problem but those that the rules find."""
+    return ()
 
 
 async def edit(
@@ -28,13 +34,14 @@ async def edit(
     services: Services,
     *,
     merge: Merge = merged,
+    find: Find = nothing,
     action: str = "edit",
     answer: Callable[[Outcome], Reply] = shown,
 ) -> Reply:
     """Change members of an object: 200 with all of it, also when nothing changed.
 
-    `merge` makes the wanted document of the stored one and of what was sent. Raises InvalidId, PreconditionFailed,
-    InvalidDocument and its kin.
+    `merge` makes the wanted document of the stored one and of what was sent; `find` finds problems that only what was
+    sent shows. Raises InvalidId, PreconditionFailed, InvalidDocument and its kin.
     """
     sent: Any = call.body
     if not isinstance(sent, dict):
@@ -43,7 +50,7 @@ async def edit(
     async def change(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
         before = orjson.loads(record.body)
-        wanted = Wanted(merge(before, sent), action)
+        wanted = Wanted(merge(before, sent), action, found=tuple(find(before, sent)))
         store = partial(store_change, resource, tx, call, record, before, wanted, services)
         return await guarded(tx, call, record, store, services)
 

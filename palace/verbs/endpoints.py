@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from palace.resource import Endpoint, Handler, Parameter
@@ -15,6 +16,7 @@ from palace.verbs.history import (
     revert,
     rollback,
 )
+from palace.verbs.writing import Store, store_change
 
 Schema = dict[str, Any]
 
@@ -101,15 +103,19 @@ UNKNOWN = "the id is unknown, or not yours"
 
 
 def history_endpoints(
-    noun: str, parameters: tuple[Parameter, ...] = (), unknown: int = 400, restore: Handler = restore
+    noun: str,
+    parameters: tuple[Parameter, ...] = (),
+    unknown: int = 400,
+    store: Store = store_change,
+    restore: Handler = restore,
 ) -> tuple[Endpoint, ...]:
     """See, compare, go back: the operations for one kind of object, which `noun` names as in `a PAL`.
 
     `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist,
-    `restore` what brings back a deleted one.
+    `store` how such objects are stored, `restore` what brings back a deleted one.
     """
     id = "".join(word.capitalize() for word in noun.split()[1:])
-    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, restore))
+    endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, store, restore))
     return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
 
 
@@ -190,7 +196,9 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], restore: Handler) -> tuple[Endpoint, ...]:
+def _going_back(
+    noun: str, id: str, parameters: tuple[Parameter, ...], store: Store, restore: Handler
+) -> tuple[Endpoint, ...]:
     back: Mapping[int, str] = {
         200: "The whole object as it is now.",
         304: "It says that already.",
@@ -205,7 +213,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], restore: 
             f"rollback{id}",
             f"Roll {noun} back",
             "Makes the object say again what it said at a revision, in a new revision. Secrets come back with it.",
-            rollback,
+            partial(rollback, store=store),
             answers=back,
             body="object",
             parameters=parameters,
@@ -218,7 +226,7 @@ def _going_back(noun: str, id: str, parameters: tuple[Parameter, ...], restore: 
             f"revert{id}Revision",
             f"Take back one change of {noun}",
             "Takes back what one revision changed and nothing else.",
-            revert,
+            partial(revert, store=store),
             answers={**back, 409: "Some of what it changed has been changed again since, or a draft is in the way."},
             body="optional",
             parameters=parameters,

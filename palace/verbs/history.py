@@ -25,7 +25,7 @@ from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.patching import guarded, patched
 from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
 from palace.verbs.reading import own_record
-from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
+from palace.verbs.writing import Outcome, Store, Wanted, carry_out, shown, store_change
 
 REVISIONS_ON_A_PAGE = 20
 
@@ -128,7 +128,7 @@ def _restorable_since(services: Services) -> str:
 # --- Go back ----------------------------------------------------------------------------------------------------------
 
 
-async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
+async def rollback(resource: Resource, call: Call, services: Services, *, store: Store = store_change) -> Reply:
     """Make the object say again what it said at the revision `to`, in a new revision; secrets come back with it."""
     to = min(_body_of(call, "to")["to"], AFTER_ALL)  # SQLite has no larger numbers.
 
@@ -139,13 +139,13 @@ async def rollback(resource: Resource, call: Call, services: Services) -> Reply:
         document = {**state.document, **{name: before[name] for name in resource.read_only}}
         about = {"to": to}
         wanted = Wanted(document, "rollback", origin=document, refs=state.refs, about=about, to_the_letter=True)
-        store = partial(store_change, resource, tx, call, record, before, wanted, services)
-        return await guarded(tx, call, record, store, services)
+        attempt = partial(store, resource, tx, call, record, before, wanted, services)
+        return await guarded(tx, call, record, attempt, services)
 
     return await carry_out(call, services, go_back, lambda outcome: patched(outcome, resource, call))
 
 
-async def revert(resource: Resource, call: Call, services: Services) -> Reply:
+async def revert(resource: Resource, call: Call, services: Services, *, store: Store = store_change) -> Reply:
     """Take back what one revision changed and nothing else. Raises MovedSince when some of it was changed again."""
     number = as_number(call.ids["number"], "revision")
     _body_of(call)
@@ -159,11 +159,11 @@ async def revert(resource: Resource, call: Call, services: Services) -> Reply:
             raise BadRequest(f"Bad Request. {problem}", [Detail("no_revision_before", problem)])
         before = orjson.loads(record.body)
 
-        async def store() -> Outcome:
+        async def attempt() -> Outcome:
             wanted = _without(resource, record, before, older, state)
-            return await store_change(resource, tx, call, record, before, wanted, services)
+            return await store(resource, tx, call, record, before, wanted, services)
 
-        return await guarded(tx, call, record, store, services)
+        return await guarded(tx, call, record, attempt, services)
 
     return await carry_out(call, services, take_back, lambda outcome: patched(outcome, resource, call))
 
@@ -209,7 +209,7 @@ async def restore(resource: Resource, call: Call, services: Services, *, also: A
             raise BadRequest(f"Bad Request. {problem}", [Detail("not_deleted", problem)])
         await refuse_stale(tx, record, call, services)
         outcome = await bring_back_record(resource, tx, call, record, services)
-        outcome.effects = [*outcome.effects, *await also(tx, call, services)]
+        outcome.effects = [*outcome.effects, *await also(tx, call, outcome, services)]
         return outcome
 
     return await carry_out(call, services, bring_back, shown)

@@ -27,15 +27,16 @@ class ListStyle:
 
     `owned_by`, `search`, `ids` and the keys of `labels` are query parameters: whose objects, a part of the name or the
     whole id, ids, and values of a label, where several have commas between. `first_page` is the number of the first
-    page. `tells_page`: the envelope repeats page and limit.
+    page. `stock_first`: whatever the order is. `tells_page`: the envelope repeats page and limit.
     """
 
     page_size: int = 10
     first_page: Literal[0, 1] = 1
-    default_sort: Literal["asc", "desc"] = "asc"
+    default_sort: Literal["asc", "desc", "ascending", "descending"] = "asc"
     order: Literal["oldest", "name"] = "oldest"
     owned_by: str = ""
     owned: Literal["all", "user", "system"] = "all"
+    stock_first: bool = False
     search: str = ""
     ids: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +63,7 @@ async def list_page(resource: Resource, call: Call, services: Services, *, style
         query.get(style.search, "") if style.search else "",
         tuple(_listed(query, style.ids)) if style.ids and query.get(style.ids) else None,
         {label: _listed(query, name) for name, label in style.labels.items() if query.get(name)},
+        style.stock_first and owned == "all",
     )
     found = await _found(resource, call, services, listing)
     told = b',"page":%d,"limit":%d' % (page, limit) if style.tells_page else b""
@@ -98,10 +100,11 @@ def list_parameters(style: ListStyle = PLAIN) -> tuple[Parameter, ...]:
     text: dict[str, Any] = {"type": "string"}
     by = "name" if style.order == "name" else "time of creation"
     first = style.first_page
+    words = ["ascending", "descending"] if style.default_sort in ("ascending", "descending") else ["asc", "desc"]
     found = [
         Parameter("limit", {"type": "integer", "default": style.page_size}, "Objects on a page, at most 100."),
         Parameter("page", {"type": "integer", "default": first}, f"The number of the page, from {first} on."),
-        Parameter("sort", {"enum": ["asc", "desc"], "default": style.default_sort}, f"By {by}: upwards or downwards."),
+        Parameter("sort", {"enum": words, "default": style.default_sort}, f"By {by}: upwards or downwards."),
     ]
     if style.owned_by:
         sentence = "`user`: only your own; `system`: only stock objects."

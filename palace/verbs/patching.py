@@ -29,7 +29,7 @@ from palace.storage import Record, Transaction
 from palace.validation import refuse
 from palace.verbs.guards import is_stale, precondition_failed
 from palace.verbs.reading import own, version_headers
-from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
+from palace.verbs.writing import Outcome, Store, Wanted, carry_out, shown, store_change
 
 Operations = tuple[Operation, ...]
 Prepare = Callable[[Operations, Document], Operations]
@@ -44,12 +44,23 @@ def as_sent(operations: Operations, _before: Document) -> Operations:
     return operations
 
 
+def without_read_only(resource: Resource, operations: Operations, before: Document) -> Operations:
+    """The operations, one for one, with those on read-only members exchanged for a test that holds."""
+    return tuple(
+        operation._replace(op="test", tokens=place, source=None, source_tokens=None, value=before[place[0]])
+        if operation.op != "test" and (place := operation.tokens[:1]) and place[0] in resource.read_only
+        else operation
+        for operation in operations
+    )
+
+
 async def patch(
     resource: Resource,
     call: Call,
     services: Services,
     *,
     prepare: Prepare = as_sent,
+    store: Store = store_change,
     answer: Callable[[Outcome], Reply] = shown,
 ) -> Reply:
     """Change parts of a document: 200 with all of it, 304 when nothing changes (RFC 6902; RFC 7396 for merge patches).
@@ -64,7 +75,7 @@ async def patch(
             compiled_patch(call.body, services.limits)  # What is no patch is refused as one, whatever it was sent to.
         record = own(resource, record)
         before = orjson.loads(record.body)
-        keep = partial(store_change, resource, tx, call, record, before)
+        keep = partial(store, resource, tx, call, record, before)
         editor = Editor(resource, tx, call, record, before, prepare, keep, services)
         return await guarded(tx, call, record, editor.change, services)
 

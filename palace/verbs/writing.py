@@ -67,6 +67,8 @@ class Wanted:
     origin: Document | None = None
     refs: Refs | None = None
     about: Mapping[str, Any] | None = None
+    found: Sequence[Problem] = ()
+    """problems known before it is judged"""
     even_if_same: bool = False
     keeps_draft: bool = False
     """whether an open draft is carried over whatever it says, as it is for what is not the client's own edit"""
@@ -158,7 +160,7 @@ async def store_change(
     fields, problems = writable(resource, before, wanted.document)
     origin, refs = wanted.origin or before, stored if wanted.refs is None else wanted.refs
     settled = settle_secrets(resource, fields, before=origin, refs=refs)
-    judged = judge(resource, settled.document, [*problems, *settled.problems], wanted.operations)
+    judged = judge(resource, settled.document, [*wanted.found, *problems, *settled.problems], wanted.operations)
     sealer = Sealer(services.vault, services.ids, resource.kind, record.id)
     kept, fresh = await sealer.seal(settled, tx, stored)
     is_same = judged.repeats if wanted.to_the_letter else judged.is_same_as
@@ -172,6 +174,29 @@ async def store_change(
         await tx.add_secret(ref, record.seq, place, sealed)
     outcome.headers.update(stored_differently(settled.document, judged.stored, call))
     return outcome
+
+
+Store = Callable[[Resource, Transaction, Call, Record, Document, Wanted, Services], Awaitable[Outcome]]
+"""`store_change`, or what a kind of object does around it."""
+
+
+async def store_side_effect(
+    resource: Resource,
+    tx: Transaction,
+    call: Call,
+    record: Record,
+    fields: Document,
+    because: Mapping[str, Any],
+    services: Services,
+) -> None:
+    """Store what follows from a change of another object, which `because` tells, as a revision of its own.
+
+    It is not judged: what a rule says today must not keep a document from following.
+    """
+    before, refs = orjson.loads(record.body), load_refs(record.secrets)
+    outcome = Outcome(record, before, stamped(resource, record, before, fields, services), record, refs, refs)
+    wanted = Wanted(fields, "side_effect", about={"because": because}, keeps_draft=True)
+    await keep(resource, tx, call, outcome, wanted, services)
 
 
 def stamped(resource: Resource, record: Record, before: Document, fields: Document, services: Services) -> Document:
@@ -235,38 +260,8 @@ def encoded(document: Document, services: Services) -> bytes:
 # --- Create -----------------------------------------------------------------------------------------------------------
 
 
-async def create(
-    resource: Resource,
-    call: Call,
-    services: Services,
-    *,
-    found: Sequence[Problem] = (),
-    answer: Callable[[Outcome], Reply] = shown,
-) -> Reply:
-    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
-    while True:
-        id = services.ids.new(resource.names.id_prefix, resource.names.id_digits)
-        with suppress(IdTaken):
-            new = _judged_new(resource, call, id, found)
-            return await carry_out(call, services, lambda tx, new=new: new.store(tx, services), answer)  # type: ignore[misc]
-
-
-async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
-    """Store an object of the server's own making. Raises IdTaken when the id exists."""
-    call = Call(Account(owner, ""), Words(), body=body)
-    new = _judged_new(resource, call, id, ())
-    await services.store.transact(lambda tx: new.store(tx, services))
-
-
-async def create_at(
-    resource: Resource, tx: Transaction, call: Call, id: str, body: Document, services: Services
-) -> Outcome:
-    """Store a new document under a certain id, inside a transaction. Raises IdTaken, InvalidDocument and its kin."""
-    return await _judged_new(resource, replace(call, body=body), id, ()).store(tx, services)
-
-
 @dataclass(frozen=True, slots=True)
-class _New:
+class New:
     """A valid document that is not stored yet."""
 
     resource: Resource
@@ -276,6 +271,7 @@ class _New:
     fields: Document
 
     async def store(self, tx: Transaction, services: Services) -> Outcome:
+        """Store it as the first revision. Raises IdTaken; a ClientError for an id that leads nowhere, a taken name."""
         resource, owner = self.resource, self.call.account.id
         sealer = Sealer(services.vault, services.ids, resource.kind, self.id)
         refs, fresh = await sealer.seal(self.settled, tx, {})
@@ -301,9 +297,44 @@ class _New:
         return Outcome(record, {}, document, refs=refs, headers=headers)
 
 
-def _judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem]) -> _New:
+StoreNew = Callable[[New, Transaction, Services], Awaitable[Outcome]]
+"""`New.store`, or what a kind of object does around it."""
+
+
+def judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem] = ()) -> New:
+    """The body of a call as a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
     if not isinstance(call.body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
     settled = settle_secrets(resource, call.body, before={}, refs={})
     judged = judge(resource, settled.document, [*found, *settled.problems])
-    return _New(resource, call, id, settled, judged.stored)
+    return New(resource, call, id, settled, judged.stored)
+
+
+async def create(
+    resource: Resource,
+    call: Call,
+    services: Services,
+    *,
+    found: Sequence[Problem] = (),
+    store: StoreNew = New.store,
+    answer: Callable[[Outcome], Reply] = shown,
+) -> Reply:
+    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
+    while True:
+        id = services.ids.new(resource.names.id_prefix, resource.names.id_digits)
+        with suppress(IdTaken):
+            new = judged_new(resource, call, id, found)
+            return await carry_out(call, services, lambda tx, new=new: store(new, tx, services), answer)  # type: ignore[misc]
+
+
+async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
+    """Store an object of the server's own making. Raises IdTaken when the id exists."""
+    new = judged_new(resource, Call(Account(owner, ""), Words(), body=body), id)
+    await services.store.transact(lambda tx: new.store(tx, services))
+
+
+async def create_at(
+    resource: Resource, tx: Transaction, call: Call, id: str, body: Document, services: Services
+) -> Outcome:
+    """Store a new document under a certain id, inside a transaction. Raises IdTaken, InvalidDocument and its kin."""
+    return await judged_new(resource, replace(call, body=body), id).store(tx, services)

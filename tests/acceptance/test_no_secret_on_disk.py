@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -215,6 +216,51 @@ def wrong_bodies(session: Session, pal: str) -> None:
     session.send("GET", f"/v2/pals?api_key={quote(secret())}")
 
 
+AUTHS: list[tuple[str, dict[str, str], str]] = [
+    ("token", {"type": "bearer"}, "type"),
+    ("password", {"type": "basic", "username": "desk"}, "username"),
+    ("value", {"type": "api_key", "name": "X-Key"}, "name"),
+    ("secret", {"type": "hmac"}, "type"),
+    ("client_secret", {"type": "oauth2_client_credentials", "token_url": ADDRESS, "client_id": "x"}, "client_id"),
+]
+"""Where each kind of auth has its secret, what belongs to it, and a member that a client may fill in wrongly."""
+
+
+def delivered(name: str, rest: dict[str, str], secret: Any, /, url: str = ADDRESS, **members: Any) -> dict[str, Any]:
+    return {"delivery": {"api": {"url": url, "auth": {**rest, name: secret, **members}}}}
+
+
+def tools(session: Session, pal: str) -> None:
+    """Secrets of tools: stored, exchanged, kept, refused, lost and brought back; and at the end the last one works."""
+    for name, rest, other in AUTHS:
+        delivery = partial(delivered, name, rest)
+        body = {"name": f"with_{name}", "description": "x"}
+        tool = session.send("POST", "/v2/tools", json=body | delivery(session.secret())).json()["tool_id"]
+        path, first, last = f"/v2/tools/{tool}", session.secrets[-1], session.secret()
+        session.send("POST", "/v2/tools", 409, json=body | delivery(session.secret()))
+        session.send(
+            "POST", "/v2/tools", json={**body, "name": "dry", **delivery(session.secret())}, params={"dry_run": ""}
+        )
+        for members in ({"url": "http://x.example"}, {"extra": session.secret()}, {other: [session.secret()]}):
+            session.send("PATCH", path, 400, json=delivery(session.secret(), **members))
+        session.send("PATCH", path, 400, json=delivery([session.secret()]))
+        session.send("PATCH", path, 400, json=[{"op": "replace", "path": "/delivery", "value": session.secret()}])
+        session.send("PATCH", path, 412, json=delivery(session.secret()), headers={"if-match": '"0000000000000000"'})
+        session.send("PATCH", path, json={"delivery": None})
+        session.send("PATCH", path, json=delivery(session.secret()), headers={"idempotency-key": f"tool-{name}"})
+        session.send("PATCH", path, 400, json=delivery(MASK))
+        session.send("POST", f"{path}/rollback", json={"to": 1})
+        assert session.send("PATCH", path, json=delivery(first)).headers["x-revision"] == "4", "the same secret"
+        session.send("PATCH", path, json=delivery(last))
+        session.send("POST", f"/v2/pals/{pal}/tools", json={"tool_ids": [tool]})
+        for place in (path, "/v2/tools", f"/v2/pals/{pal}/tools", f"{path}/revisions", f"{path}/diff?from=1&to=5"):
+            session.send("GET", place)
+        for number in range(1, 6):
+            session.send("GET", f"{path}/revisions/{number}")
+        assert session.send("PATCH", path, json=delivery(last)).headers["x-revision"] == "5"
+        assert session.send("GET", path).json()["delivery"]["api"]["auth"][name] == MASK
+
+
 def look_at_everything(session: Session, pal: str) -> None:
     path = f"/v2/pals/{pal}"
     for family in ("pals", "personas"):
@@ -267,11 +313,12 @@ def test_no_secret_is_found_anywhere_and_each_still_works(tmp_path: Path) -> Non
         previews_and_repetitions(session, pal)
         refused_writes(session, pal)
         wrong_bodies(session, pal)
+        tools(session, pal)
         llm, tts = session.secret(), session.secret()
         session.patch(pal, ("replace", LLM, llm), ("replace", TTS, tts))
         look_at_everything(session, pal)
         still_work(session, pal, llm, tts)
-        assert len(session.secrets) > 60
+        assert len(session.secrets) > 110
         assert (data / "palace.db-wal").stat().st_size > 0
         search(server, session)
     assert run("keys", "rotate-master", "--data", data).returncode == 0

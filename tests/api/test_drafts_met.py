@@ -84,7 +84,7 @@ OVERLAPPING: list[Any] = [
     pytest.param(
         [remove("/layers/stt")], [replace("/layers/stt/hotwords", "Heron")], ["/layers/stt"], id="from below"
     ),
-    pytest.param([add("/tool_ids/-", "t1")], [add("/tool_ids/-", "t2")], ["/tool_ids"], id="one array"),
+    pytest.param([add("/document_tags/-", "t1")], [add("/document_tags/-", "t2")], ["/document_tags"], id="one array"),
 ]  # fmt: skip
 
 
@@ -188,7 +188,7 @@ EDITS = {
     "prompt": st.sampled_from([PROMPTED, replace("/system_prompt", "Be brief.")]),
     "hotwords": st.sampled_from([replace("/layers/stt/hotwords", "Heron"), remove("/layers/stt/hotwords")]),
     "engine": st.just(add("/layers/stt/stt_engine", "tavus-whisper")),
-    "tools": st.sampled_from([add("/tool_ids/-", "t1"), add("/tool_ids/0", "t2")]),
+    "tools": st.sampled_from([add("/document_tags/-", "t1"), add("/document_tags/0", "t2")]),
     "flow": st.sampled_from([add("/layers/conversational_flow", {}), add("/layers/llm", {"model": "tavus-gpt-oss"})]),
     "secret": st.just(add("/layers/tts", {"api_key": "el-1"})),
 }

@@ -236,7 +236,9 @@ MOVED: list[Any] = [
         [remove("/layers/stt/hotwords")], [remove("/layers/stt")], ["/layers/stt/hotwords"], id="what was around it"
     ),
     pytest.param([add("/layers/tts", {})], [add("/layers/tts/voice_id", "v")], ["/layers/tts"], id="below it"),
-    pytest.param([add("/tool_ids/-", "x")], [add("/tool_ids/0", "y")], ["/tool_ids"], id="another element"),
+    pytest.param(
+        [add("/document_tags/-", "x")], [add("/document_tags/0", "y")], ["/document_tags"], id="another element"
+    ),
     pytest.param(
         [replace("/layers/llm/api_key", "sk-2")],
         [replace("/layers/llm/api_key", "sk-3")],

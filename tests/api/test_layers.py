@@ -69,7 +69,7 @@ def test_an_enum_takes_each_of_its_words_and_lists_them_when_it_gets_another(
 
 TYPES: list[Any] = [
     ("string", ["x", ""], [5, True, [], {}], "Not a valid string.",
-     "pal_name pal_description context greeting objectives_id guardrails_id verbal_disclosure visual_disclosure "
+     "pal_name pal_description context greeting verbal_disclosure visual_disclosure "
      "layers/llm/model_name layers/llm/endpoint layers/tts/external_voice_id layers/tts/voice_id layers/stt/hotwords "
      "layers/tts/tts_model_name layers/tts/playht_user_id layers/perception/visual_tool_prompt "
      "layers/perception/audio_tool_prompt layers/perception/perception_tool_prompt layers/perception/tool_prompt "
@@ -81,10 +81,12 @@ TYPES: list[Any] = [
      "layers/capabilities/search_results_prompt_injection_prevention_enabled "
      "layers/knowledge_base/enable_rag_observability_app_messages layers/knowledge_base/use_procedure_goalchain"),
     ("list", [[], ["x"]], ["x", 5, {}], "Not a valid list.",
-     "languages document_ids document_tags guardrail_ids guardrail_tags tool_ids memories "
+     "languages document_ids document_tags guardrail_tags memories "
      "layers/perception/visual_awareness_queries layers/perception/audio_awareness_queries "
      "layers/perception/screen_awareness_queries layers/perception/perception_analysis_queries "
      "layers/perception/ambient_awareness_queries layers/conferencing/allowlist"),
+    ("string or null", ["", None], [5, True, [], {}], "Not a valid string.", "objectives_id guardrails_id"),
+    ("list of ids", [[]], ["x", 5, {}], "Not a valid list.", "guardrail_ids"),
     ("object", [{}, {"x": [1]}], ["x", 5, [], True], "Not a valid mapping type.",
      "layers/llm/headers layers/llm/extra_body layers/llm/default_query layers/tts/voice_settings layers/transport "
      "layers/sts"),
@@ -246,10 +248,21 @@ def test_a_switch_spelled_as_text_is_stored_as_a_switch(api: httpx.Client, new_p
     assert patch(api, pal, replace("/layers/tts/tts_emotion_control", "false")).status_code == 304
 
 
-@pytest.mark.parametrize("member", ["guardrail_ids", "tool_ids"])
-def test_fifty_may_be_attached_and_no_more(api: httpx.Client, new_pal: NewPal, member: str) -> None:
-    pal = new_pal(**{member: [f"x{number}" for number in range(50)]})
-    details = refused(patch(api, pal, add(f"/{member}/-", "x50")), 400)
+def new_guardrail(api: httpx.Client) -> str:
+    answer = api.post(
+        "/v2/guardrails", json={"guardrail_name": "no_prices", "guardrail_prompt": "Never quote a price."}
+    )
+    uuid: str = answer.json()["uuid"]
+    return uuid
+
+
+@pytest.mark.parametrize("member", ["tool_ids", "guardrail_ids"])
+def test_fifty_may_be_attached_and_no_more(
+    api: httpx.Client, new_pal: NewPal, new_tool: Callable[..., str], member: str
+) -> None:
+    ids = [new_tool() if member == "tool_ids" else new_guardrail(api) for _ in range(51)]
+    pal = new_pal(**{member: ids[:50]})
+    details = refused(patch(api, pal, add(f"/{member}/-", ids[50])), 400)
     assert [(detail["pointer"], detail["operation"]) for detail in details] == [(f"/{member}", 0)]
     assert len(document(api, pal)[member]) == 50
     details = refused(create(api, **{member: ["a", "", 5]}), 400)

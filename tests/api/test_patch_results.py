@@ -95,7 +95,12 @@ WORKING: list[Any] = [
     pytest.param(
         [{"op": "copy", "from": "/system_prompt", "path": "/greeting"}], "greeting", "Answer briefly.", id="copy"
     ),
-    pytest.param([add("/tool_ids/-", "t2"), add("/tool_ids/0", "t1")], "tool_ids", ["t1", "t2"], id="add to a list"),
+    pytest.param(
+        [add("/document_tags/-", "t2"), add("/document_tags/0", "t1")],
+        "document_tags",
+        ["t1", "t2"],
+        id="add to a list",
+    ),
     pytest.param([{"op": "move", "from": "/pal_name", "path": "/greeting"}], "pal_name", None, id="move leaves null"),
     pytest.param(
         [expect("/pal_name", "Night Desk"), replace("/pal_name", "Day Desk")], "pal_name", "Day Desk", id="test first"

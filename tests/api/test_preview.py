@@ -59,7 +59,7 @@ MERGE = {"content-type": MERGE_PATCH}
 CHANGES: list[Any] = [
     pytest.param("PATCH", "", [replace("/greeting", "new")], {}, id="a member"),
     pytest.param(
-        "PATCH", "", [replace("/greeting", "new"), remove("/layers/stt"), add("/tool_ids/0", "t")], {}, id="3"
+        "PATCH", "", [replace("/greeting", "new"), remove("/layers/stt"), add("/document_tags/0", "t")], {}, id="3"
     ),
     pytest.param("PATCH", "", [add("/layers/conversational_flow", {})], {}, id="filled in"),
     pytest.param("PATCH", "", [replace("/layers/llm/api_key", "sk-other")], {}, id="a secret"),

@@ -12,7 +12,7 @@ LONGEST_FUNCTION = 60
 LAYERS: list[list[str]] = [
     ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.addresses", "palace.json_patch"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
-    ["palace.settings", "palace.etags"],
+    ["palace.settings", "palace.etags", "palace.faults"],
     ["palace.storage", "palace.skills"],
     ["palace.resource"],
     [
@@ -24,11 +24,13 @@ LAYERS: list[list[str]] = [
         "palace.forgetting",
         "palace.schemas",
     ],
+    ["palace.starting_over"],
     ["palace.judging", "palace.links", "palace.revisions"],
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
-    ["palace.config_files", "palace.client"],
+    ["palace.config_files", "palace.client", "palace.testing"],
+    ["palace.seeding"],
     ["palace.api"],
     ["palace.app"],
     ["palace.rotation"],

@@ -1,6 +1,7 @@
 """A server on every backend there is, one after the other, and two accounts on it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -26,5 +27,14 @@ def client(server: Palace) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def stranger(server: Palace) -> Iterator[Client]:
     """A client with the key of another account."""
-    with server.client(server.new_key("stranger")) as http:
+    with other_account(server, "stranger") as stranger:
+        yield stranger
+
+
+@contextmanager
+def other_account(server: Palace, name: str) -> Iterator[Client]:
+    """A client of another account than the first one. In memory there is no other, and such tests are skipped."""
+    if not server.has_file:
+        pytest.skip("a store in memory has one account")
+    with server.client(server.new_key(name)) as http:
         yield Client(http)

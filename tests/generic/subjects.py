@@ -74,7 +74,7 @@ class Subject:
     @property
     def sparse(self) -> tuple[str, ...]:
         """The members that a document does not have while they are null."""
-        return getattr(self.resource, "sparse", ())
+        return self.resource.sparse
 
     @property
     def parts(self) -> set[str]:
@@ -247,7 +247,7 @@ def place_of(reference: Reference) -> str:
 
 def is_part(reference: Reference) -> bool:
     """Whether the other object is kept by the one that names it, and goes with it."""
-    return getattr(reference, "is_part", False)
+    return reference.is_part
 
 
 REFERENCES = [

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from palace.resource import Document
+from tests.generic.conftest import other_account
 from tests.generic.subjects import SUBJECTS, Client, Subject, subjects
 from tests.serving import Palace
 
@@ -41,8 +42,8 @@ def pages(client: Client, subject: Subject, **query: Any) -> list[str]:
 @pytest.fixture(scope="module")
 def lister(server: Palace) -> Iterator[Client]:
     """A client of an account that has made nothing yet."""
-    with server.client(server.new_key("lister")) as http:
-        yield Client(http)
+    with other_account(server, "lister") as lister:
+        yield lister
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ MAY_BE_MISSING = re.compile(
 ANY_WORD = "night-desk"
 NEWER = {resource.collection for resource in RESOURCES if resource.unknown().status == 404}
 """Kinds of objects of which an unknown id is 404, not 400."""
+CLAIMED = {claim.pointer[0] for resource in RESOURCES for claim in resource.claims if len(claim.pointer) == 1}
+NUMBERS = count(1)
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -133,6 +136,20 @@ def example_requests(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield media, example["value"]
 
 
+def new_tool(api: httpx.Client) -> str:
+    _, body = next(example_requests(DOCUMENT["paths"]["/v2/tools"]["post"]))
+    id: str = api.post("/v2/tools", json=renewed(api, body)).json()["tool_id"]
+    return id
+
+
+def renewed(api: httpx.Client, body: Any) -> Any:
+    """The example with another name, where only one object may have it, and with tools that exist."""
+    if not isinstance(body, dict):
+        return body
+    names = {name: f"{body[name]}_{next(NUMBERS)}" for name in CLAIMED & body.keys()}
+    return body | names | ({"tool_ids": [new_tool(api)]} if body.get("tool_ids") else {})
+
+
 def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> tuple[str, dict[str, str]]:
     """The path and the query of a request: to a new object where clients make them, else to that of the example."""
     query = {}
@@ -140,13 +157,17 @@ def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> t
         name, schema = parameter["name"], parameter["schema"]
         if name == "number":
             path = path.replace("{number}", "1")
+        elif name == "tool_id" and not path.startswith("/v2/tools"):
+            id = new_tool(api)
+            assert api.post(path.removesuffix("/{tool_id}"), json={"tool_ids": [id]}).status_code == 200
+            path = path.replace("{tool_id}", id)
         elif parameter["in"] == "path":
             collection = path.split("/{")[0]
             made = DOCUMENT["paths"].get(collection, {}).get("post")
             id = schema["example"]
             if made is not None:
                 _, body = next(example_requests(made))
-                id = api.post(collection, json=body).json()[name]
+                id = api.post(collection, json=renewed(api, body)).json()[name]
             path = path.replace(f"{{{name}}}", id)
         elif parameter.get("required"):
             query[name] = schema.get("example", ANY_WORD)
@@ -182,7 +203,8 @@ def prepared(api: httpx.Client, place: str) -> str:
 def test_an_operation_works_as_its_examples_show(
     api: httpx.Client, method: str, path: str, operation: dict[str, Any]
 ) -> None:
-    for media, body in example_requests(operation):
+    for media, example in example_requests(operation):
+        body = renewed(api, example)
         place, query = address(api, path, operation["parameters"])
         place = prepared(api, place)
         headers = {"content-type": media} if media else {}

@@ -69,3 +69,21 @@ def test_the_reading_connection_cannot_write(tmp_path):
         await store.close()
 
     asyncio.run(scene())
+
+
+def test_a_file_shows_nothing_of_a_transaction_before_its_end_even_to_a_look_from_inside_it(tmp_path):
+    async def scene():
+        store = SqliteStore(tmp_path / "a.db")
+
+        async def work(tx):
+            await tx.insert(record("p1"))
+            async with tx.rehearsal():
+                await tx.insert(record("p2"))
+                assert await store.reading.get("pal", "p1", 1) is None
+                assert await store.reading.get("pal", "p2", 1) is None
+
+        await store.transact(work)
+        assert await store.reading.get("pal", "p1", 1)
+        await store.close()
+
+    asyncio.run(scene())
