@@ -28,11 +28,6 @@ class Palace:
     log: Path
     greeting: str
 
-    @property
-    def has_file(self) -> bool:
-        """Whether other processes can open what the server stores."""
-        return (self.data / "palace.db").exists()
-
     def client(self, key: str | None = KEY, **options: Any) -> httpx.Client:
         """A client of this server, with the key of its first account."""
         headers = {"x-api-key": key} if key else {}

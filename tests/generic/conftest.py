@@ -1,7 +1,6 @@
 """A server on every backend there is, one after the other, and two accounts on it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -9,7 +8,14 @@ from tests.generic.subjects import Client
 from tests.serving import BACKENDS, Palace, start_palace
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Everything runs on every backend, unless the file says that the first ones are enough."""
+    if "server" in metafunc.fixturenames:
+        names = list(BACKENDS)[: getattr(metafunc.module, "MOST_BACKENDS", len(BACKENDS))]
+        metafunc.parametrize("server", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
     """A server of these suites' own."""
     data, flags = tmp_path_factory.mktemp(request.param) / "data", BACKENDS[request.param]
@@ -26,15 +32,6 @@ def client(server: Palace) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def stranger(server: Palace) -> Iterator[Client]:
-    """A client with the key of another account."""
-    with other_account(server, "stranger") as stranger:
-        yield stranger
-
-
-@contextmanager
-def other_account(server: Palace, name: str) -> Iterator[Client]:
-    """A client of another account than the first one. In memory there is no other, and such tests are skipped."""
-    if not server.has_file:
-        pytest.skip("a store in memory has one account")
-    with server.client(server.new_key(name)) as http:
+    """A client with the key of another account; a server in memory has none."""
+    with server.client(server.new_key("stranger")) as http:
         yield Client(http)

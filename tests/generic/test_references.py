@@ -74,16 +74,6 @@ def _changes(client: Client, subject: Subject, body: Document, reference: Refere
 
 
 @table("subject reference target", LINKS)
-def test_an_object_of_somebody_else_does_not_exist(
-    client: Client, stranger: Client, subject: Subject, reference: Reference, target: Subject
-) -> None:
-    other = client.make(target)
-    body = subject.words.document(naming(subject, reference, other))
-    refused(stranger.http.post(subject.path, json=body), 400, subject.words.sentence(reference.problem))
-    assert users_of(client, target, other) == []
-
-
-@table("subject reference target", LINKS)
 def test_what_uses_an_object_is_seen_from_it_as_long_as_it_does(
     client: Client, subject: Subject, reference: Reference, target: Subject
 ) -> None:

@@ -15,14 +15,11 @@ from palace.resource import Reference
 from tests.api.wire import refused
 from tests.generic.stored import check_indexes, deeds, leading_nowhere
 from tests.generic.subjects import LINKS, SUBJECTS, Client, Subject, naming, table
-from tests.generic.test_references import REFUSED, TAKEN_OUT, delete, ids_in, linked
+from tests.generic.test_references import REFUSED, TAKEN_OUT, delete, ids_in, linked, users_of
 from tests.serving import KEY, Palace, start_palace
 
 SECONDS_OF_LOAD = 1.2
 WRITERS_PER_LINK = 3
-
-
-# --- The audit log ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +27,31 @@ def filed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
     """A server whose file can be looked into."""
     with start_palace(tmp_path_factory.mktemp("filed") / "data") as running:
         yield running
+
+
+# --- Other accounts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stranger(filed: Palace) -> Iterator[httpx.Client]:
+    """A client of another account."""
+    with filed.client(filed.new_key("stranger")) as http:
+        yield http
+
+
+@table("subject reference target", LINKS)
+def test_an_object_of_somebody_else_does_not_exist(
+    filed: Palace, stranger: httpx.Client, subject: Subject, reference: Reference, target: Subject
+) -> None:
+    with filed.client() as http:
+        client = Client(http)
+        other = client.make(target)
+        body = subject.words.document(naming(subject, reference, other))
+        refused(stranger.post(subject.path, json=body), 400, subject.words.sentence(reference.problem))
+        assert users_of(client, target, other) == []
+
+
+# --- The audit log ----------------------------------------------------------------------------------------------------
 
 
 @table("subject reference target", TAKEN_OUT)

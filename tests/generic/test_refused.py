@@ -13,6 +13,8 @@ from tests.serving import Palace, start_palace
 
 Row = tuple[str, tuple[Any, ...]]
 SMALL_BODY = 2000
+MOST_BACKENDS = 1
+"""none of this comes as far as a store"""
 NOT_JSON = [b"{", b"", b"[1,]", b'{"a":1,"a":2}', b'"\xff"', b'{"a":"\\ud800"}', b"[" * 200 + b"]" * 200]
 NOT_AN_OBJECT = [[], "words", 7, None, True]
 NOT_A_PATCH: list[Any] = [{}, "words", 7, None, True, [7], [{}], [{"op": "merge", "path": "/a"}]]
