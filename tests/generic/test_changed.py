@@ -157,6 +157,14 @@ def test_what_a_client_has_already_is_not_sent_again(client: Client, subject: Su
     assert client.http.get(subject.at(id), headers={"if-none-match": STALE}).status_code == 200
 
 
+@subjects("GET /{id}", "POST")
+def test_a_malformed_tag_is_refused_whatever_else_is_asked_for(client: Client, subject: Subject) -> None:
+    place = subject.at(client.make(subject))
+    reading = subject.operation("GET", "/{id}")
+    for query in ({}, *({one.name: "true"} for one in reading.parameters if one.schema.get("type") == "boolean")):
+        refused(client.http.get(place, params=query, headers={"if-none-match": "no tag"}), 400)
+
+
 # --- Once -------------------------------------------------------------------------------------------------------------
 
 
