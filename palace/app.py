@@ -17,15 +17,18 @@ import uvloop
 
 from palace import __version__
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
+from palace.addresses import parse_networks
 from palace.api.emulator import Emulator
 from palace.api.faults import DroppableConnection
 from palace.api.server import build_application
 from palace.audit import Deed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
+from palace.fetching import Fetcher
 from palace.folder import DATABASE, FIRST_KEY, held, make_private_folder, master_keys
 from palace.forgetting import keep_forgetting
 from palace.ids import Ids
+from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
 from palace.logs import configure_logs
 from palace.resource import Services
@@ -69,7 +72,7 @@ class Greeting:
     key_is_new: bool
 
 
-async def open_services(settings: Settings) -> Services:
+async def open_services(settings: Settings, url: str = "") -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
 
     Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
@@ -104,6 +107,8 @@ async def open_services(settings: Settings) -> Services:
         limits=limits,
         settings=settings,
         chain=chain,
+        fetcher=Fetcher(parse_networks(settings.allow_private_addresses)),
+        url=url,
         kinds={resource.kind: resource for resource in RESOURCES},
         skills=skills,
     )
@@ -191,13 +196,13 @@ async def _emulator(settings: Settings, services: Services) -> Emulator:
 
 async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
     log = structlog.get_logger("palace")
-    services = await open_services(settings)
+    url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
+    services = await open_services(settings, url)
     await _log_start(services)
     if services.vault.has_older_keys:
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
     key, key_is_new = await prepare(settings, services)
     emulator = await _emulator(settings, services)
-    url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
 
     def started() -> None:
         gc.collect()
@@ -218,13 +223,14 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = _Server(config, started)
-    forgetting = asyncio.create_task(keep_forgetting(services))
+    beside = [asyncio.create_task(work) for work in (keep_forgetting(services), keep_working(JOBS, services))]
     try:
         await server.serve([listening])
     finally:
-        forgetting.cancel()
-        with suppress(asyncio.CancelledError):
-            await forgetting
+        for task in beside:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await services.store.close()
         log.info("stopped")
 

@@ -293,6 +293,16 @@ class NoSuchRoute(ClientError):
     code = "no_such_route"
 
 
+class NoSuchFile(ClientError):
+    """404: no file has this name, or what it belongs to is deleted."""
+
+    status = 404
+    code = "no_such_file"
+
+    def __init__(self) -> None:
+        super().__init__("File not found")
+
+
 class MethodNotAllowed(ClientError):
     """405: the path exists, the method does not."""
 

@@ -88,11 +88,12 @@ def writable(resource: Resource, before: Document, after: Any) -> tuple[Document
 def framed(resource: Resource, fields: Document, owner: int, told: Mapping[str, Any]) -> Document:
     """The whole document: the id first, then what the client may write, then what the server writes.
 
-    `told` has the id and the times.
+    `told` has the id, the times, and facts that are known.
     """
     document = {resource.id_member: told[resource.id_member], **fields}
     for stamp in resource.stamps:
-        document[stamp.name] = stamp.value(fields, owner)
+        fact = told.get(stamp.name, stamp.initial)
+        document[stamp.name] = fact if stamp.value is None else stamp.value(fields, owner)
     for name in READ_ONLY_TIMES:
         document[name] = told[name]
     return document

@@ -11,6 +11,7 @@ from palace.audit import Chain
 from palace.call import Call, Reply
 from palace.clock import Clock
 from palace.errors import ClientError, InvalidId, ReadOnlyObject
+from palace.fetching import Fetcher
 from palace.ids import Ids
 from palace.json_patch import Limits, format_pointer
 from palace.settings import Settings
@@ -34,6 +35,9 @@ class Services:
     limits: Limits
     settings: Settings
     chain: Chain
+    fetcher: Fetcher = field(default_factory=Fetcher)
+    url: str = ""
+    """under which clients reach the server: absolute addresses in documents begin with it"""
     kinds: Mapping[str, "Resource"] = field(default_factory=dict)
     """every resource by its kind, for what one object does to others"""
     skills: Skills = field(default_factory=dict)
@@ -177,11 +181,15 @@ class Legacy:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A member that only the server writes: what it may be, and what it is, given the rest and the owner."""
+    """A member that only the server writes: what it may be, and what it is, given the rest and the owner.
+
+    Without `value` it is a fact: `initial` until the server writes another one, and no change of the rest moves it.
+    """
 
     name: str
     schema: Mapping[str, Any]
-    value: Callable[[Document, int], Any]
+    value: Callable[[Document, int], Any] | None = None
+    initial: Any = None
 
 
 @dataclass(frozen=True, slots=True)

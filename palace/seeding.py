@@ -100,7 +100,7 @@ def read_seed(path: Path, resources: Sequence[Resource], environment: Mapping[st
 
 
 def _seedlings(seed: Any, resources: Sequence[Resource], problems: list[str]) -> Iterator[Seedling]:
-    known = {name: resource for resource in resources if _has_objects(resource) for name in _collections(resource)}
+    known = {name: resource for resource in resources if has_objects(resource) for name in _collections(resource)}
     if not isinstance(seed, dict):
         problems.append('It must be an object such as {"pals": [{"pal_name": "Night Desk"}]}.')
         return
@@ -114,7 +114,7 @@ def _seedlings(seed: Any, resources: Sequence[Resource], problems: list[str]) ->
             yield from _of_one_kind(collection, resource, entries, problems)
 
 
-def _has_objects(resource: Resource) -> bool:
+def has_objects(resource: Resource) -> bool:
     """Whether it is a kind of objects of their own: not a registry, not a part of other objects."""
     return any((endpoint.method, endpoint.path) == ("GET", "/{id}") for endpoint in resource.endpoints)
 

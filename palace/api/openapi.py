@@ -42,7 +42,7 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
     paths: dict[str, Schema] = {}
     for resource in resources:
         for is_legacy in (False, True) if resource.names.legacy else (False,):
-            if not resource.endpoints or any(endpoint.answer_schema is None for endpoint in resource.endpoints):
+            if _is_shown(resource):
                 _add_schemas(resource, is_legacy, schemas)
             for endpoint in resource.endpoints:
                 path = _path(resource, endpoint, is_legacy)
@@ -59,6 +59,13 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
             "schemas": schemas,
         },
     }
+
+
+def _is_shown(resource: Resource) -> bool:
+    """Whether an operation answers with the whole document; one of another resource where it has none of its own."""
+    component = COMPONENTS + _name(resource, False)
+    answers = [endpoint.answer_schema for endpoint in resource.endpoints]
+    return not answers or any(answer is None or component in str(answer) for answer in answers)
 
 
 # --- Schemas ----------------------------------------------------------------------------------------------------------
@@ -198,7 +205,12 @@ def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:
         return {"application/json": {"schema": fields, "example": example}}
     examples = {title: {"value": value} for title, value in endpoint.examples.items()}
     if endpoint.body_schema is not None:
-        return {"application/json": {"schema": dict(endpoint.body_schema), "examples": examples}}
+        schema = dict(endpoint.body_schema)
+        if is_legacy:
+            schema = _in_legacy_words(schema, {}, resource.aliases)
+            shown = {title: legacy_document(value, resource.aliases) for title, value in endpoint.examples.items()}
+            examples = {title: {"value": value} for title, value in shown.items()}
+        return {"application/json": {"schema": schema, "examples": examples}}
     patch = {"schema": {"$ref": f"{COMPONENTS}JsonPatch"}, "examples": examples}
     merge = {"schema": {"type": "object"}, "example": _merge_example(resource, endpoint, is_legacy)}
     return {media: merge if "merge" in media else patch for media in PATCH_TYPES}

@@ -10,6 +10,7 @@ from palace.api.emulator import Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
 from palace.api.faults import FaultLab
 from palace.api.gateway import Gateway, Mistakes, no_such_route
+from palace.api.media import media_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
@@ -43,6 +44,7 @@ def build_application(
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
+    routes.append(media_route(VERSION_PREFIX, services))
     routes += page_routes(resources, settings, is_ready)
     routes += emulator_routes(emulator, services)
     application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))

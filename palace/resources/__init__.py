@@ -9,8 +9,9 @@ from palace.resources.pals import PAL
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
+from palace.resources.voices import VOICE
 
-RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL)
+RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL, VOICE)
 
 __all__ = [
     "FACE",
@@ -23,4 +24,5 @@ __all__ = [
     "RESOURCES",
     "SKILL",
     "TOOL",
+    "VOICE",
 ]

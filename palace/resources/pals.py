@@ -242,6 +242,7 @@ PAL = Resource(
         Reference(("objectives_id",), "objectives", "Invalid objectives_id"),
         Reference(("guardrails_id",), "guardrails", "Invalid guardrails_id"),
         Reference(("guardrail_ids", "*"), "guardrail", "Guardrails not found", "remove"),
+        Reference(("layers", "tts", "voice_id"), "voice", "Invalid voice_id"),
     ),
     claims=(Claim(("layers", "conferencing", "username"), USERNAME_SCOPE, TAKEN, is_global=True),),
     secrets=(

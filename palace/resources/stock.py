@@ -3,29 +3,37 @@
 Ids are facts of the wire; names and prompts are ours.
 """
 
-from palace.call import STOCK_OWNER
-from palace.resource import Document, Resource, Services
+from palace.resource import Document, Services
 from palace.resources.faces import FACE
 from palace.resources.pals import PAL
+from palace.resources.stock_voices import VOICES_OF_FACES, voices
 from palace.resources.tools import TOOL
+from palace.resources.voices import VOICE
 from palace.storage import IdTaken
-from palace.verbs import plant
+from palace.verbs import Planted, plant, plant_all
 
 DEFAULT_FACE = "r4067604db72"
+TRAINED = {"status": "completed", "training_progress": "100/100"}
 
-STOCK: tuple[tuple[Resource, str, Document], ...] = (
-    (FACE, DEFAULT_FACE, {"face_name": "Stock face: studio"}),
-    (FACE, "r90bbd427f71", {"face_name": "Stock face: office"}),
-    (FACE, "rf4e9d9790f0", {"face_name": "Stock face: library"}),
-    (FACE, "rc9cff32ceba", {"face_name": "Stock face: clinic"}),
-    (PAL, "pb87e71797da", {"pal_name": "Stock PAL: echo", "pipeline_mode": "echo", "default_face_id": DEFAULT_FACE}),
-    (PAL, "pipecat0", {"pal_name": "Stock PAL: Pipecat", "pipeline_mode": "echo", "default_face_id": DEFAULT_FACE}),
-    (
-        PAL,
-        "pipecat-stream",
-        {"pal_name": "Stock PAL: Pipecat stream", "pipeline_mode": "echo", "default_face_id": DEFAULT_FACE},
-    ),
-    (
+
+def _face(id: str, name: str) -> Planted:
+    return Planted(FACE, id, {"face_name": name, "default_voice_id": VOICES_OF_FACES[id]}, TRAINED)
+
+
+def _echo(id: str, name: str) -> Planted:
+    return Planted(PAL, id, {"pal_name": name, "pipeline_mode": "echo", "default_face_id": DEFAULT_FACE})
+
+
+STOCK: tuple[Planted, ...] = (
+    *(Planted(VOICE, id, document) for id, document in voices()),
+    _face(DEFAULT_FACE, "Stock face: studio"),
+    _face("r90bbd427f71", "Stock face: office"),
+    _face("rf4e9d9790f0", "Stock face: library"),
+    _face("rc9cff32ceba", "Stock face: clinic"),
+    _echo("pb87e71797da", "Stock PAL: echo"),
+    _echo("pipecat0", "Stock PAL: Pipecat"),
+    _echo("pipecat-stream", "Stock PAL: Pipecat stream"),
+    Planted(
         PAL,
         "pa5ad6596ef5",
         {
@@ -35,7 +43,7 @@ STOCK: tuple[tuple[Resource, str, Document], ...] = (
             "layers": {"stt": {"stt_engine": "tavus-deepgram-medical"}},
         },
     ),
-    (
+    Planted(
         TOOL,
         "end_call",
         {
@@ -46,7 +54,7 @@ STOCK: tuple[tuple[Resource, str, Document], ...] = (
         },
     ),
 )
-"""Readable by every account, changed by none."""
+"""Readable by every account, changed by none. What others refer to comes first."""
 
 SAMPLE_PAL_ID = "pcb7a34da5fe"
 SAMPLE_PAL: Document = {
@@ -60,10 +68,8 @@ SAMPLE_PAL: Document = {
 
 
 async def plant_stock(services: Services) -> None:
-    """Make sure that all stock objects exist."""
-    for resource, id, document in STOCK:
-        if await services.store.reading.read(resource.kind, id, STOCK_OWNER) is None:
-            await plant(resource, id, STOCK_OWNER, document, services)
+    """Make sure that all stock objects exist, as this version has them."""
+    await plant_all(STOCK, services)
 
 
 async def plant_sample(account: int, services: Services) -> None:

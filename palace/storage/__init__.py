@@ -19,6 +19,7 @@ from palace.storage.base import (
     Use,
     User,
 )
+from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.transaction import Transaction
 
@@ -28,6 +29,8 @@ __all__ = [
     "DraftOpen",
     "IdTaken",
     "Image",
+    "Job",
+    "JobState",
     "KeyRow",
     "Label",
     "Listing",

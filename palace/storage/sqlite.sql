@@ -332,3 +332,37 @@ ON CONFLICT (document, number) DO UPDATE
 SET state = excluded.state, base_revision = excluded.base_revision, key_id = excluded.key_id,
     updated_at = excluded.updated_at, etag = excluded.etag, base_secrets = excluded.base_secrets,
     secrets = excluded.secrets, base = excluded.base, body = excluded.body;
+
+-- name: insert_job
+-- Work to be done for a document.
+INSERT INTO jobs (kind, document, state, attempts, due_at, input)
+VALUES (:kind, :document, 'waiting', 0, :due_at, :input);
+
+-- name: due_jobs
+-- The jobs whose time has come, oldest first, with the objects they are for.
+SELECT job, jobs.kind, attempts, input, document, documents.kind, id, owner
+FROM jobs JOIN documents ON documents.seq = jobs.document
+WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
+ORDER BY due_at, job LIMIT :most;
+
+-- name: start_job
+-- It is being worked at, which counts as an attempt whatever comes of it.
+UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE job = :job;
+
+-- name: put_job
+-- What became of an attempt.
+UPDATE jobs SET state = :state, attempts = :attempts, due_at = :due_at WHERE job = :job;
+
+-- name: recover_jobs
+-- Nobody works at them any more: the process that did is gone.
+UPDATE jobs SET state = 'waiting' WHERE state = 'running';
+
+-- name: insert_file
+-- A file that goes with its document.
+INSERT INTO files (name, document, created_at, media_type, body)
+VALUES (:name, :document, :created_at, :media_type, :body);
+
+-- name: get_file
+-- A file, unless its document is deleted.
+SELECT media_type, files.body FROM files JOIN documents ON documents.seq = files.document
+WHERE name = :name AND deleted_at IS NULL;

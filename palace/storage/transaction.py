@@ -22,6 +22,7 @@ from palace.storage.base import (
     Shown,
     Stale,
 )
+from palace.storage.jobs import Files, Jobs
 from palace.storage.links import Links, owners
 from palace.storage.queries import load_queries
 from palace.storage.traces import Traces
@@ -46,6 +47,8 @@ class Transaction:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self.links = Links(connection)
+        self.jobs = Jobs(connection)
+        self.files = Files(connection)
         self.traces = Traces(connection)
 
     async def get(self, kind: str, id: str, account: int) -> Record | None:

@@ -7,14 +7,16 @@ from palace.verbs.endpoints import history_endpoints, references_endpoint
 from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch, without_read_only
+from palace.verbs.planting import Planted, plant, plant_all, put_facts
 from palace.verbs.queries import flag, one_of, whole_number
 from palace.verbs.reading import read
-from palace.verbs.writing import create, create_at, plant
+from palace.verbs.writing import create, create_at
 
 __all__ = [
     "CASCADE",
     "DRAFT_PARAMETERS",
     "ListStyle",
+    "Planted",
     "create",
     "create_at",
     "delete",
@@ -28,6 +30,8 @@ __all__ = [
     "page_schema",
     "patch",
     "plant",
+    "plant_all",
+    "put_facts",
     "read",
     "references_endpoint",
     "restore",

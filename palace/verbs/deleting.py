@@ -53,9 +53,13 @@ async def delete(resource: Resource, call: Call, services: Services, *, also: Al
     return await carry_out(call, services, remove, lambda _outcome: Reply(204))
 
 
-async def take_away(tx: Transaction, call: Call, record: Record, services: Services) -> Outcome:
+async def take_away(
+    tx: Transaction, call: Call, record: Record, services: Services, *, for_good: bool = False
+) -> Outcome:
     """Delete a record inside a transaction, and its id wherever it stands. Raises InUse."""
     effects = await _let_go(tx, call, record, services)
+    if for_good:
+        return await erase(tx, call, record, services, effects)
     now, document = timestamp(services.clock.now()), orjson.loads(record.body)
     base = base_of_next(record, 0, len(record.body)) if services.settings.history else 0
     gone = replace(record, revision=record.revision + 1, updated_at=now, base=base)
@@ -66,6 +70,16 @@ async def take_away(tx: Transaction, call: Call, record: Record, services: Servi
     await tx.hide(record, now, base)
     await tx.add_revision(revision_of(gone, call, "delete", [""], b"[]", None))
     return Outcome(gone, document, {}, previous=record, effects=effects)
+
+
+async def erase(
+    tx: Transaction, call: Call, record: Record, services: Services, effects: Sequence[Mapping[str, Any]] = ()
+) -> Outcome:
+    """Delete a record with its history, its secrets and its files, so that nothing brings it back."""
+    now = timestamp(services.clock.now())
+    await tx.add_audit(deed_of(replace(record, updated_at=now), call, "erase"), services.audit)
+    await tx.delete(record)
+    return Outcome(record, orjson.loads(record.body), {}, previous=record, effects=effects)
 
 
 # --- What it does to others -------------------------------------------------------------------------------------------

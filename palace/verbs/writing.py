@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from palace.call import Account, Call, Reply
+from palace.call import Call, Reply
 from palace.clock import timestamp
 from palace.errors import BadRequest, Detail
 from palace.etags import content_etag
@@ -24,7 +24,8 @@ from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import version_headers
 from palace.verbs.rebasing import Live, draft_deed, draft_to_meet, meet_draft
-from palace.vocabulary import Words
+
+NO_FACTS: Mapping[str, Any] = {}
 
 
 @dataclass
@@ -269,6 +270,7 @@ class New:
     id: str
     settled: Settled
     fields: Document
+    facts: Mapping[str, Any]
 
     async def store(self, tx: Transaction, services: Services) -> Outcome:
         """Store it as the first revision. Raises IdTaken; a ClientError for an id that leads nowhere, a taken name."""
@@ -276,7 +278,7 @@ class New:
         sealer = Sealer(services.vault, services.ids, resource.kind, self.id)
         refs, fresh = await sealer.seal(self.settled, tx, {})
         now = timestamp(services.clock.now())
-        told = {resource.id_member: self.id, "created_at": now, "updated_at": now}
+        told = {**self.facts, resource.id_member: self.id, "created_at": now, "updated_at": now}
         document = framed(resource, self.fields, owner, told)
         await check_references(resource, tx, owner, {}, document)
         body, secrets = encoded(document, services), dump_refs(refs)
@@ -301,13 +303,15 @@ StoreNew = Callable[[New, Transaction, Services], Awaitable[Outcome]]
 """`New.store`, or what a kind of object does around it."""
 
 
-def judged_new(resource: Resource, call: Call, id: str, found: Sequence[Problem] = ()) -> New:
+def judged_new(
+    resource: Resource, call: Call, id: str, found: Sequence[Problem] = (), facts: Mapping[str, Any] = NO_FACTS
+) -> New:
     """The body of a call as a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
     if not isinstance(call.body, dict):
         raise refuse([Problem((), "wrong_type", "Invalid input type.")])
     settled = settle_secrets(resource, call.body, before={}, refs={})
     judged = judge(resource, settled.document, [*found, *settled.problems])
-    return New(resource, call, id, settled, judged.stored)
+    return New(resource, call, id, settled, judged.stored, facts)
 
 
 async def create(
@@ -316,21 +320,19 @@ async def create(
     services: Services,
     *,
     found: Sequence[Problem] = (),
+    facts: Mapping[str, Any] = NO_FACTS,
     store: StoreNew = New.store,
     answer: Callable[[Outcome], Reply] = shown,
 ) -> Reply:
-    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
+    """Store a new document. Raises InvalidDocument and its kin; `found` are problems known before.
+
+    `facts` are members that only the server writes.
+    """
     while True:
         id = services.ids.new(resource.names.id_prefix, resource.names.id_digits)
         with suppress(IdTaken):
-            new = judged_new(resource, call, id, found)
+            new = judged_new(resource, call, id, found, facts)
             return await carry_out(call, services, lambda tx, new=new: store(new, tx, services), answer)  # type: ignore[misc]
-
-
-async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
-    """Store an object of the server's own making. Raises IdTaken when the id exists."""
-    new = judged_new(resource, Call(Account(owner, ""), Words(), body=body), id)
-    await services.store.transact(lambda tx: new.store(tx, services))
 
 
 async def create_at(

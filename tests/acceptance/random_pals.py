@@ -8,6 +8,8 @@ ODD_NAMES = ("a", "b", "a/b", "~", "", "~1", "ключ", "0", "-")
 
 names = st.sampled_from(ODD_NAMES)
 words = st.sampled_from(["", "Wren House", "Zoë", "夜", "a/b", '"', "x" * 900])
+voices = st.sampled_from(["", "v1f73c4a86a76", "v2b81d0e57c9"])
+"""stock voices"""
 small = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, 0.5, -0.0, 2**63]), words)
 free_values = st.recursive(
     small, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=6
@@ -24,7 +26,7 @@ LAYERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "extra_body": free_forms.map(lambda form: {**form, "seed": 1}),
         "speculative_inference": st.booleans(),
     },
-    "tts": {"voice_settings": free_forms, "voice_id": words, "tts_emotion_control": st.booleans()},
+    "tts": {"voice_settings": free_forms, "voice_id": voices, "tts_emotion_control": st.booleans()},
     "stt": {"hotwords": words, "smart_turn_detection": st.none() | st.booleans()},
     "conversational_flow": {"turn_taking_patience": st.sampled_from(["low", "high"]), "wake_phrase": words},
     "perception": {"visual_awareness_queries": tags, "tool_prompt": words},

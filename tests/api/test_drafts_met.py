@@ -104,7 +104,7 @@ def test_a_draft_that_overlaps_is_not_rebased_but_named(
 
 def test_a_draft_that_would_not_be_valid_over_the_edit_is_not_rebased(api: httpx.Client, new_pal: NewPal) -> None:
     pal = new_pal(layers={"tts": {"tts_engine": "cartesia"}})
-    drafted(api, pal, add("/layers/tts/voice_id", "v1"))
+    drafted(api, pal, add("/layers/tts/voice_id", "v1f73c4a86a76"))
     edit = add("/layers/tts/external_voice_id", "x1")
     met = in_the_way(send(api, "PATCH", f"{pal}?on_draft=rebase", edit))
     assert met["overlapping"] == []

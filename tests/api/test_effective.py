@@ -296,6 +296,8 @@ def test_every_leaf_and_every_default_is_there_with_the_revision_that_set_it(
         is_set = value_at(stored, place) is not ABSENT and (len(place) > 1 or not equal(value, DEFAULTS[place[0]]))
         source, revision = ("pal", last_difference(states, place)) if is_set else ("default", None)
         expected[format_pointer(place)] = (value, source, revision)
+    if not expected["/layers/tts/voice_id"][0]:  # Then a conversation uses that of the face.
+        del expected["/layers/tts/voice_id"]
     told = {pointer: (entry["value"], entry["source"], entry["revision"]) for pointer, entry in found.items()}
     assert told == expected
 

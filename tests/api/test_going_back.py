@@ -235,7 +235,7 @@ MOVED: list[Any] = [
     pytest.param(
         [remove("/layers/stt/hotwords")], [remove("/layers/stt")], ["/layers/stt/hotwords"], id="what was around it"
     ),
-    pytest.param([add("/layers/tts", {})], [add("/layers/tts/voice_id", "v")], ["/layers/tts"], id="below it"),
+    pytest.param([add("/layers/tts", {})], [add("/layers/tts/api_key", "k")], ["/layers/tts"], id="below it"),
     pytest.param(
         [add("/document_tags/-", "x")], [add("/document_tags/0", "y")], ["/document_tags"], id="another element"
     ),

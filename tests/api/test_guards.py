@@ -227,8 +227,8 @@ SINCE: list[Any] = [
     pytest.param([[remove("/layers/llm")]], {"/layers/llm": 2}, id="a layer removed"),
     pytest.param([[add("/layers/stt", {})], [add("/layers/stt/hotwords", "x")]], {"/layers/stt": 3}, id="inside it"),
     pytest.param(
-        [[add("/layers/tts", {"voice_id": "a"})], [replace("/layers/tts/voice_id", "b")], [replace("/greeting", "x")]],
-        {"/layers/tts": 3, "/greeting": 4},
+        [[add("/layers/sts", {"a": 1})], [replace("/layers/sts/a", 2)], [replace("/greeting", "x")]],
+        {"/layers/sts": 3, "/greeting": 4},
         id="above and below",
     ),
 ]

@@ -70,10 +70,11 @@ def test_an_enum_takes_each_of_its_words_and_lists_them_when_it_gets_another(
 TYPES: list[Any] = [
     ("string", ["x", ""], [5, True, [], {}], "Not a valid string.",
      "pal_name pal_description context greeting verbal_disclosure visual_disclosure "
-     "layers/llm/model_name layers/llm/endpoint layers/tts/external_voice_id layers/tts/voice_id layers/stt/hotwords "
+     "layers/llm/model_name layers/llm/endpoint layers/tts/external_voice_id layers/stt/hotwords "
      "layers/tts/tts_model_name layers/tts/playht_user_id layers/perception/visual_tool_prompt "
      "layers/perception/audio_tool_prompt layers/perception/perception_tool_prompt layers/perception/tool_prompt "
      f"{FLOW}/active_listening {FLOW}/noise_cancellation {FLOW}/wake_phrase {FLOW}/sleep_phrase"),
+    ("string", ["v1f73c4a86a76", ""], [5, True, [], {}], "Not a valid string.", "layers/tts/voice_id"),
     ("boolean", [True, False], [1, 0, "yes", [], {}], "Not a valid boolean.",
      "dynamic_greeting is_template layers/llm/speculative_inference layers/llm/disable_vision "
      "layers/llm/enable_llm_proxy layers/llm/is_custom layers/stt/smart_turn_detection layers/conferencing/whitelabel "
@@ -178,7 +179,7 @@ def test_removing_a_member_of_the_conversational_flow_brings_its_default_back(
 
 
 def test_other_layers_show_only_what_was_set(api: httpx.Client, new_pal: NewPal) -> None:
-    layers = {"llm": {}, "tts": {"voice_id": "v1"}, "stt": {"hotwords": ""}, "perception": {"visual_tools": []}}
+    layers = {"llm": {}, "tts": {"tts_model_name": "m"}, "stt": {"hotwords": ""}, "perception": {"visual_tools": []}}
     assert document(api, new_pal(layers=layers))["layers"] == layers
 
 

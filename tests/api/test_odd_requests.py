@@ -82,8 +82,8 @@ WRONG_METHODS: list[Any] = [
     pytest.param("DELETE", "/v2/pals/", {"GET", "POST"}, id="DELETE on the collection"),
     pytest.param("POST", "/v2/personas/pb87e71797da", {"GET", "PATCH", "DELETE"}, id="POST on a persona"),
     pytest.param("PATCH", "/v2/pals/check-username", {"GET"}, id="PATCH on the check"),
-    pytest.param("POST", "/v2/faces", {"GET"}, id="POST on the faces"),
-    pytest.param("PROPFIND", "/v2/faces", {"GET"}, id="a method of another protocol"),
+    pytest.param("PUT", "/v2/faces", {"GET", "POST"}, id="PUT on the faces"),
+    pytest.param("PROPFIND", "/v2/voices", {"GET"}, id="a method of another protocol"),
     pytest.param("POST", "/healthz", {"GET"}, id="POST on a page"),
 ]
 

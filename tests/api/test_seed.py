@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from palace.resources import RESOURCES
-from palace.seeding import InvalidSeed, plant_seed, read_seed
+from palace.seeding import InvalidSeed, has_objects, plant_seed, read_seed
 from tests.inside import Inside, inside
 from tests.serving import STOCK_FACE, start_palace
 
@@ -52,6 +52,16 @@ def test_objects_of_every_kind_are_there_with_their_references_and_secrets(tmp_p
         users = api.get("/v2/pronunciation-dictionaries/pd_names/references").json()["data"]
         assert [user["id"] for user in users] == ["pnightdesk01"]
         assert api.get("/v2/pals/pnightdesk01/revisions").json()["data"][0]["action"] == "create"
+
+
+def test_the_example_of_every_kind_of_object_can_be_a_seed_and_is_made_once(fresh: Inside, tmp_path: Path) -> None:
+    kinds = [resource for resource in RESOURCES if has_objects(resource)]
+    assert {"pal", "face", "tool", "objectives", "guardrail"} <= {resource.kind for resource in kinds}
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps({resource.collection: [resource.example] for resource in kinds}))
+    seed = read_seed(path, RESOURCES, {})
+    assert fresh.run(plant_seed(path, seed, fresh.account, fresh.services)) == len(kinds)
+    assert fresh.run(plant_seed(path, seed, fresh.account, fresh.services)) == 0
 
 
 def test_it_makes_what_is_not_there_and_leaves_what_was_changed_or_deleted(tmp_path: Path) -> None:

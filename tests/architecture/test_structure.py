@@ -10,9 +10,10 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.addresses", "palace.json_patch"],
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.addresses", "palace.pictures"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
-    ["palace.settings", "palace.etags", "palace.faults"],
+    ["palace.settings", "palace.etags", "palace.faults", "palace.fetching"],
     ["palace.storage", "palace.skills"],
     ["palace.resource"],
     [
@@ -29,7 +30,7 @@ LAYERS: list[list[str]] = [
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.resources"],
-    ["palace.config_files", "palace.client", "palace.testing"],
+    ["palace.config_files", "palace.client", "palace.testing", "palace.jobs"],
     ["palace.seeding"],
     ["palace.api"],
     ["palace.app"],

@@ -53,7 +53,7 @@ def test_a_pal_is_printed_as_yaml_or_json_also_as_it_was(palace, api, new_pal):
 
 
 def test_what_a_conversation_would_use_is_a_table_or_json(palace, api, new_pal):
-    pal = new_pal(layers={"tts": {"voice_id": "v1"}})
+    pal = new_pal(layers={"tts": {"voice_id": "v1f73c4a86a76"}})
     api.patch(f"/v2/pals/{pal}", json=[{"op": "replace", "path": "/greeting", "value": "Hello \x1b[0m"}])
     lines = {line.split()[0]: line.split()[1:] for line in ok(palace, "pal", "effective", pal).splitlines()}
     assert lines["pointer"] == ["value", "source", "revision", "changed"]
@@ -65,8 +65,9 @@ def test_what_a_conversation_would_use_is_a_table_or_json(palace, api, new_pal):
         api.get(f"/v2/pals/{pal}").json()["updated_at"][:10],
     ]
     assert lines["/layers/stt/stt_engine"] == ['"tavus-auto"', "default"]
-    (only,) = json.loads(ok(palace, "pal", "effective", pal, "/layers/tts/voice_id", "--json"))
-    assert (only["value"], only["source"], only["revision"]) == ("v1", "pal", 1)
+    own, voice = json.loads(ok(palace, "pal", "effective", pal, "/layers/tts/voice_id", "--json"))
+    assert (own["value"], own["source"], own["revision"]) == ("v1f73c4a86a76", "pal", 1)
+    assert (voice["value"], voice["source"]) == ({"name": "calm-alto"}, "voice")
     assert "There is nothing at /layers/ttz." in refused(palace, "pal", "effective", pal, "/layers/ttz")
 
 

@@ -18,6 +18,7 @@ DOCUMENT = build_openapi(RESOURCES, Settings())
 NO_SUCH_OPERATION = {405, 501}
 MAY_BE_MISSING = re.compile(
     r".* .*/(revisions/.*|diff|rollback|drafts/.*)|(GET|DELETE) .*/draft|.* .*/skills(-history)?/.*|PUT .*/skills"
+    r"|.* /v2/(faces|replicas)/{\w+}(/name)?"
 )
 """Where 404 is an answer of the operation, not of a path that nobody serves."""
 ANY_WORD = "night-desk"
@@ -174,11 +175,26 @@ def address(api: httpx.Client, path: str, parameters: list[dict[str, Any]]) -> t
     return path, query
 
 
+def changed(api: httpx.Client, made: str) -> None:
+    """Carry out the first example of a change of one of these: of the whole, or of its name."""
+    collection = made.split("/")[2]
+    for path, methods in DOCUMENT["paths"].items():
+        if re.fullmatch(rf"/v2/{collection}/{{\w+}}(/name)?", path) and "patch" in methods:
+            _, body = next(example_requests(methods["patch"]))
+            assert api.patch(made + "/name" * path.endswith("/name"), json=body).status_code == 200
+
+
 def changing(collection: str) -> Any:
     """The first example of a change of one of these."""
     [path] = [path for path in DOCUMENT["paths"] if re.fullmatch(rf"/v2/{collection}/{{\w+}}", path)]
     _, body = next(example_requests(DOCUMENT["paths"][path]["patch"]))
     return body
+
+
+def number_of_change(api: httpx.Client, made: str) -> int:
+    """The newest revision that a client made after the first one: a job may have written others since."""
+    done = api.get(f"{made}/revisions").json()["data"]
+    return next(int(one["revision"]) for one in done if one["action"] not in {"create", "job"})
 
 
 def prepared(api: httpx.Client, place: str) -> str:
@@ -188,7 +204,7 @@ def prepared(api: httpx.Client, place: str) -> str:
     if rest == ["restore", ""]:
         assert api.delete(made).status_code in {200, 204}
     if rest[-2:-1] in (["revert"], ["rollback"]):
-        assert api.patch(made, json=changing(collection)).status_code == 200
+        changed(api, made)
     if rest[:1] in (["draft"], ["drafts"], ["publish"]):
         assert api.patch(f"{made}/draft", json=changing(collection)).status_code == 200
     if rest[-2:-1] == ["restore"] and rest[0] == "drafts":
@@ -196,6 +212,8 @@ def prepared(api: httpx.Client, place: str) -> str:
     if rest[:1] in (["skills"], ["skills-history"]):
         for config in ({}, {"usage_guidance": ANY_WORD}):
             assert api.put(f"{made}/skills/magic_canvas", json={"config": config}).status_code == 200
+    if place == f"{made}/revisions/1/revert":
+        return f"{made}/revisions/{number_of_change(api, made)}/revert"
     return place.replace("/revisions/1/revert", "/revisions/2/revert")
 
 

@@ -1,0 +1,261 @@
+"""Requests to addresses that clients name: the one place for them, guarded so that none leads inwards (SSRF).
+
+A name is looked up once for each connection, every address found is judged, and the connection goes to one of these
+very addresses: a name that changes its mind in between (DNS rebinding) changes nothing. Each redirect is judged again.
+There are no cookies, no proxies from the environment, no connections shared between requests. The threats:
+docs/explanation/fetching.md.
+"""
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO
+
+import httpcore
+import httpx
+
+from palace import __version__
+from palace.addresses import Networks, address_in, is_public_address, is_public_host
+
+LONGEST_URL = 2048
+MOST_REDIRECTS = 5
+MOST_ADDRESSES_TRIED = 4
+CONNECT_SECONDS = 5.0
+SILENT_SECONDS = 20.0
+"""how long a server may say nothing before it is given up"""
+
+REDIRECTS = {301, 302, 303, 307, 308}
+PASSING = {408, 425, 429, *range(500, 600)}
+"""statuses that may be others a little later"""
+PRIVATE = "Must not lead to a private address: this server fetches from public ones only."
+
+Resolver = Callable[[str], Awaitable[Sequence[str]]]
+
+
+class FetchFailed(Exception):
+    """What was asked for did not come. The text is a sentence for the client: no content, no address it did not send.
+
+    `is_temporary`: another try may succeed.
+    """
+
+    def __init__(self, text: str, *, is_temporary: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.is_temporary = is_temporary
+
+
+class FetchRefused(FetchFailed):
+    """The address, or what came from it, is not what this server takes."""
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
+async def look_up(host: str) -> Sequence[str]:
+    """All addresses of a name, as the system finds them; [] when there is none. Raises FetchFailed for another try."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            raise FetchFailed(f"{host} could not be looked up just now.", is_temporary=True) from error
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """How requests leave this server: networks that are allowed besides public ones, who looks up names, whom TLS
+    trusts.
+    """
+
+    allowed: Networks = ()
+    resolve: Resolver = look_up
+    certificates: Callable[[], ssl.SSLContext] = _certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one answer may be: its size once it is unpacked, the seconds for all of it, its media types (none: any)."""
+
+    most_bytes: int
+    seconds: float
+    media_types: tuple[str, ...] = ()
+    https_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came, apart from its content."""
+
+    media_type: str
+    size: int
+
+
+# --- Addresses --------------------------------------------------------------------------------------------------------
+
+
+def problem_with_url(url: str, allowed: Networks = (), *, https_only: bool = False) -> str | None:
+    """Why this server would not fetch from a URL, as far as that is seen without looking anything up."""
+    try:
+        if len(url) > LONGEST_URL or "\\" in url or any(one.isspace() or not one.isprintable() for one in url):
+            raise httpx.InvalidURL("")
+        parsed = httpx.URL(url)
+        host = parsed.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        return "Not a valid URL."
+    if parsed.scheme not in (("https",) if https_only else ("http", "https")):
+        return "Must be an https URL." if https_only else "Must be an http or https URL."
+    if parsed.userinfo:
+        return "Must not have a user name or a password in it."
+    if not host or not 0 < (parsed.port or 1) < 1 << 16:
+        return "Not a valid URL."
+    return None if is_public_host(host, allowed) else PRIVATE
+
+
+class _Doorkeeper(httpcore.AsyncNetworkBackend):
+    """Opens connections, and only to addresses that are judged. Raises FetchRefused for the others."""
+
+    def __init__(self, fetcher: Fetcher, where: str) -> None:
+        self._fetcher = fetcher
+        self._where = where
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address of the host that answers."""
+        literal = address_in(host)
+        found = [host] if literal else await self._fetcher.resolve(host)
+        if not found or not all(is_public_address(address, self._fetcher.allowed) for address in found):
+            raise FetchRefused(f"{self._where} has no public address.")
+        failure: Exception = httpcore.ConnectError()
+        for address in found[:MOST_ADDRESSES_TRIED]:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+# --- Requests ---------------------------------------------------------------------------------------------------------
+
+
+async def fetch(url: str, bounds: Bounds, into: BinaryIO, fetcher: Fetcher) -> Fetched:
+    """GET what is at a URL, following at most five redirects, and write it to `into`. Raises FetchFailed, FetchRefused.
+
+    What `into` holds after a failure is worth nothing.
+    """
+    where = "The server"
+    try:
+        async with asyncio.timeout(bounds.seconds):
+            for hop in range(MOST_REDIRECTS + 1):
+                where = _checked(url, where, bounds, fetcher, is_redirect=hop > 0)
+                location, fetched = await _ask(httpx.URL(url), where, bounds, into, fetcher)
+                if fetched is not None:
+                    return fetched
+                url = _redirected(url, location, where)
+    except TimeoutError as error:
+        raise FetchFailed(f"{where} took longer than {bounds.seconds:g} seconds.", is_temporary=True) from error
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
+        problem = "did not answer" if isinstance(error, httpcore.TimeoutException) else "could not be reached"
+        raise FetchFailed(f"{where} {problem}.", is_temporary=True) from error
+    raise FetchRefused(f"{where} leads on after {MOST_REDIRECTS} redirects.")
+
+
+def _checked(url: str, where: str, bounds: Bounds, fetcher: Fetcher, *, is_redirect: bool) -> str:
+    """How sentences name the server behind a URL: only by what the client wrote. Raises FetchRefused."""
+    problem = problem_with_url(url, fetcher.allowed, https_only=bounds.https_only)
+    if is_redirect:
+        where = where if where.startswith("The redirect") else f"The redirect of {where}"
+        if problem:
+            raise FetchRefused(f"{where} leads to an address that this server does not fetch from.")
+        return where
+    if problem:
+        raise FetchRefused(problem)
+    return httpx.URL(url).host
+
+
+def _redirected(url: str, location: str, where: str) -> str:
+    try:
+        target = httpx.URL(url).join(location).copy_with(fragment=None)
+    except httpx.InvalidURL as error:
+        raise FetchRefused(f"{where} sends a redirect that is no URL.") from error
+    if httpx.URL(url).scheme == "https" and target.scheme != "https":
+        raise FetchRefused(f"{where} sends a redirect from https to {target.scheme}.")
+    return str(target)
+
+
+async def _ask(
+    url: httpx.URL, where: str, bounds: Bounds, into: BinaryIO, fetcher: Fetcher
+) -> tuple[str, Fetched | None]:
+    """One request on a connection of its own: where it redirects to, or what was fetched."""
+    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    headers = [
+        (b"host", url.netloc),
+        (b"user-agent", f"palace/{__version__}".encode("ascii")),
+        (b"accept", b"*/*"),
+        (b"accept-encoding", b"identity"),
+        (b"connection", b"close"),
+    ]
+    waits = {"connect": CONNECT_SECONDS, "read": SILENT_SECONDS, "write": SILENT_SECONDS, "pool": CONNECT_SECONDS}
+    certificates = fetcher.certificates() if url.scheme == "https" else None
+    async with (
+        httpcore.AsyncConnectionPool(certificates, network_backend=_Doorkeeper(fetcher, where)) as pool,
+        pool.stream("GET", target, headers=headers, extensions={"timeout": waits}) as response,
+    ):
+        told = {name.lower(): value.decode("latin-1").strip() for name, value in reversed(response.headers)}
+        if response.status in REDIRECTS and b"location" in told:
+            return told[b"location"], None
+        if response.status != 200:
+            raise FetchFailed(f"{where} answered {response.status}.", is_temporary=response.status in PASSING)
+        return "", await _take(response, told, where, bounds, into)
+
+
+async def _take(
+    response: httpcore.Response, told: dict[bytes, str], where: str, bounds: Bounds, into: BinaryIO
+) -> Fetched:
+    """The content of an answer, written to `into` while it comes. Raises FetchRefused as soon as it goes too far."""
+    media_type = told.get(b"content-type", "").split(";")[0].strip().lower()
+    if bounds.media_types and media_type not in bounds.media_types:
+        raise FetchRefused(f"{where} sent another media type than one of: {', '.join(bounds.media_types)}.")
+    too_large = FetchRefused(f"{where} sent more than {bounds.most_bytes} bytes.")
+    announced = told.get(b"content-length", "")
+    if announced.isdecimal() and int(announced[:18]) > bounds.most_bytes:
+        raise too_large
+    gzip = _gzip(told.get(b"content-encoding", ""), where)
+    broken = FetchRefused(f"{where} sent content that is not gzip, as it says.")
+    received = size = 0
+    async for packed in response.aiter_stream():
+        received += len(packed)
+        try:  # At most one byte too many is unpacked: a small chunk may hold a thousand times its size.
+            chunk = packed if gzip is None else gzip.decompress(packed, bounds.most_bytes - size + 1)
+        except zlib.error as error:
+            raise broken from error
+        size += len(chunk)
+        if max(received, size) > bounds.most_bytes:
+            raise too_large
+        into.write(chunk)
+    if gzip is not None and not gzip.eof:
+        raise broken
+    return Fetched(media_type, size)
+
+
+def _gzip(encoding: str, where: str) -> Any:
+    """What unpacks the content; None where it is not packed. Raises FetchRefused for any other packing than gzip."""
+    if encoding.lower() in ("", "identity"):
+        return None
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        raise FetchRefused(f"{where} sent a content-encoding that was not asked for.")
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -1,0 +1,9 @@
+"""Work that outlives a request: the list of all kinds of jobs, and what carries them out."""
+
+from palace.jobs.faces import TRAIN_FACE
+from palace.jobs.runner import Work, keep_working
+
+JOBS: dict[str, Work] = {"train_face": TRAIN_FACE}
+"""What is done for a job of each kind."""
+
+__all__ = ["JOBS", "keep_working"]

@@ -1,0 +1,127 @@
+"""Takes jobs whose time has come and carries them out, a few at once; each at least once, whatever happens.
+
+A job is written with its document and marked as done with its result, so neither is there without the other. When the
+process dies in between, the next one begins the job anew: what a job does outside the database must bear repeating.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from palace.clock import timestamp
+from palace.resource import Services
+from palace.storage import Job, JobState, StorageFailure, Transaction
+
+AT_ONCE = 2
+LOOK_EVERY_SECONDS = 0.2
+MOST_ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 2
+WAIT_GROWS_BY = 4
+"""Six attempts lie 2, 8, 32, 128 and 512 seconds apart."""
+STORAGE_SECONDS = 5
+UNFINISHED = "The server could not finish this; its log tells why."
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.jobs")
+
+Store = Callable[[Transaction], Awaitable[bool]]
+"""Writes a result in a transaction. False when the document is deleted by now: the job waits until it is restored."""
+
+
+class JobFailed(Exception):
+    """The job cannot be done; the text is a sentence for the client. `is_temporary`: another try may succeed."""
+
+    def __init__(self, text: str, *, is_temporary: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.is_temporary = is_temporary
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done for one kind of job: `carry_out` raises JobFailed; `give_up` tells the document why."""
+
+    carry_out: Callable[[Job, Services], Awaitable[Store]]
+    give_up: Callable[[Job, str, Services], Store]
+
+
+async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
+    """Carry out jobs until cancelled, first those that another process left behind."""
+    working: set[asyncio.Task[None]] = set()
+    recovered = False
+    try:
+        while True:
+            try:
+                recovered = recovered or await services.store.transact(lambda tx: tx.jobs.recover()) >= 0
+                due = await _taken(AT_ONCE - len(working), services)
+            except StorageFailure as error:
+                log.error("could not look for jobs", problem=str(error))
+                due = []
+            for job in due:
+                task = asyncio.create_task(_attempt(job, kinds, services))
+                working.add(task)
+                task.add_done_callback(working.discard)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+
+async def _taken(most: int, services: Services) -> list[Job]:
+    """Jobs to be carried out now, marked as begun. Looking costs no write."""
+    now = timestamp(services.clock.now())
+    if most <= 0 or not await services.store.reading.jobs.due(now, 1):
+        return []
+
+    async def take(tx: Transaction) -> list[Job]:
+        due = await tx.jobs.due(now, most)
+        for job in due:
+            await tx.jobs.start(job.job)
+        return due
+
+    return await services.store.transact(take)
+
+
+async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> None:
+    """Carry out a job once, and store what came of it. `job.attempts` counts the attempts before this one."""
+    kind, attempts = kinds[job.kind], job.attempts + 1
+    state: JobState = "done"
+    try:
+        if attempts > MOST_ATTEMPTS:  # The process died each time, perhaps of this job.
+            raise JobFailed(UNFINISHED)
+        store = await kind.carry_out(job, services)
+    except Exception as error:
+        failure = error if isinstance(error, JobFailed) else JobFailed(UNFINISHED, is_temporary=True)
+        log.warning("job failed", kind=job.kind, id=job.id, attempt=attempts, problem=failure.text,
+                    exc_info=None if failure is error else error)  # fmt: skip
+        if failure.is_temporary and attempts < MOST_ATTEMPTS:
+            wait = FIRST_WAIT_SECONDS * WAIT_GROWS_BY ** (attempts - 1)
+            await _settled(job, "waiting", attempts, None, services, wait)
+            return
+        store, state = kind.give_up(job, failure.text, services), "failed"
+    await _settled(job, state, attempts, store, services)
+
+
+async def _settled(
+    job: Job, state: JobState, attempts: int, store: Store | None, services: Services, wait_seconds: float = 0
+) -> None:
+    """Write what came of an attempt; tried again while the database cannot take it."""
+
+    async def settle(tx: Transaction) -> None:
+        due_at = timestamp(services.clock.now() + timedelta(seconds=wait_seconds))
+        if store is None or await store(tx):
+            await tx.jobs.put(job.job, state, attempts, due_at)
+        else:
+            await tx.jobs.put(job.job, "waiting", attempts - 1, due_at)
+
+    while True:
+        try:
+            await services.store.transact(settle)
+        except StorageFailure as error:
+            log.error("could not store what a job did", kind=job.kind, id=job.id, problem=str(error))
+            await asyncio.sleep(STORAGE_SECONDS)
+        else:
+            return

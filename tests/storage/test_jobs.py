@@ -1,0 +1,71 @@
+"""What every store promises about jobs and files."""
+
+from palace.storage import Record
+
+EARLY, NOW, LATER = (f"2026-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
+
+
+async def new_document(store, id):
+    return await store.transact(lambda tx: tx.insert(Record("face", id, 7, 1, NOW, NOW, b"{}")))
+
+
+async def add(store, document, due_at=NOW, input=b"{}"):
+    await store.transact(lambda tx: tx.jobs.add("train_face", document, due_at, input))
+
+
+async def due(store, now=NOW, most=10):
+    return await store.reading.jobs.due(now, most)
+
+
+def test_jobs_are_due_in_their_order_once_their_time_has_come(play):
+    async def scene(store):
+        document = await new_document(store, "r1")
+        for due_at, input in ((NOW, b"2"), (EARLY, b"1"), (LATER, b"3")):
+            await add(store, document, due_at, input)
+        assert [job.input for job in await due(store)] == [b"1", b"2"]
+        assert [job.input for job in await due(store, LATER, 1)] == [b"1"]
+        [job, _] = await due(store)
+        assert (job.kind, job.object_kind, job.id, job.owner, job.attempts) == ("train_face", "face", "r1", 7, 0)
+        assert job.document == document
+
+    play(scene)
+
+
+def test_a_job_that_was_begun_is_nobody_elses_until_it_is_recovered(play):
+    async def first(store):
+        await add(store, await new_document(store, "r1"))
+        [job] = await due(store)
+        await store.transact(lambda tx: tx.jobs.start(job.job))
+        assert await due(store) == []
+
+    async def second(store):
+        assert await store.transact(lambda tx: tx.jobs.recover()) == 1
+        [job] = await due(store)
+        assert job.attempts == 1
+        await store.transact(lambda tx: tx.jobs.put(job.job, "waiting", 1, LATER))
+        assert (await due(store), len(await due(store, LATER))) == ([], 1)
+        await store.transact(lambda tx: tx.jobs.put(job.job, "done", 2, NOW))
+        assert await due(store, LATER) == []
+        assert await store.transact(lambda tx: tx.jobs.recover()) == 0
+
+    play(first)
+    play(second)
+
+
+def test_jobs_and_files_wait_while_their_document_is_deleted_and_go_with_it(play):
+    async def scene(store):
+        await add(store, await new_document(store, "r1"))
+        record = await store.reading.get("face", "r1", 7)
+        await store.transact(lambda tx: tx.files.add("a.jpg", record.seq, NOW, "image/jpeg", b"picture"))
+        assert await store.reading.files.get("a.jpg") == ("image/jpeg", b"picture")
+        await store.transact(lambda tx: tx.hide(record, NOW, 1))
+        assert (await due(store), await store.reading.files.get("a.jpg")) == ([], None)
+        hidden, _ = await store.reading.get_with_deleted("face", "r1", 7)
+        again = {"body": b"{}", "secrets": None, "updated_at": NOW, "etag": "", "base": 1}
+        await store.transact(lambda tx: tx.replace(hidden, **again))
+        assert (len(await due(store)), bool(await store.reading.files.get("a.jpg"))) == (1, True)
+        record = await store.reading.get("face", "r1", 7)
+        await store.transact(lambda tx: tx.delete(record))
+        assert (await due(store), await store.reading.files.get("a.jpg")) == ([], None)
+
+    play(scene)
