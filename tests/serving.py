@@ -16,6 +16,8 @@ from tests import recording
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
+BACKENDS: dict[str, tuple[str, ...]] = {"file": (), "memory": ("--ephemeral",)}
+"""Every kind of store that a server may keep its objects in, with the flags that ask for it."""
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Palace:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
 
     def new_key(self, account: str) -> str:
-        """A key of this account, which is made when there is none."""
+        """A key of this account, which is made when there is none. Only where others can open the store, too."""
         command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True)
         return done.stdout.strip()

@@ -9,12 +9,8 @@ from starlette.types import ASGIApp
 from palace.api.emulator import Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
 from palace.api.faults import FaultLab
-<<<<<<< HEAD
-from palace.api.gateway import Gateway, Mistakes, no_such_route
-from palace.api.media import media_route
-=======
 from palace.api.gateway import VERSION_PREFIX, Gateway, Mistakes, no_such_route
->>>>>>> clients
+from palace.api.media import media_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
