@@ -54,6 +54,7 @@ class FaultLab:
         else:
             if fault.is_after:
                 await self._app(scope, receive, _nowhere)
+            scope.pop("palace.route", None)  # What is answered now, the log must not take for the operation's answer.
             await (_drop(scope, receive) if fault.what == "drop" else _answer(fault, send))
 
     async def _slowly(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
