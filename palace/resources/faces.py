@@ -80,6 +80,16 @@ def unless_deleted(handler: Handler) -> Handler:
     return handle
 
 
+def verbose_or_not(handler: Handler) -> Handler:
+    """The handler; `verbose` changes nothing, but is `true` or `false`."""
+
+    async def handle(resource: Resource, call: Call, services: Services) -> Reply:
+        verbs.flag(call.query, "verbose")
+        return await handler(resource, call, services)
+
+    return handle
+
+
 async def rename(resource: Resource, call: Call, services: Services) -> Reply:
     """Give the face another name: 200 with all of it."""
     sent = call.body if isinstance(call.body, dict) else None
@@ -186,7 +196,7 @@ FACE = Resource(
             "listFaces",
             "List faces",
             "The faces that a PAL can show, oldest first.",
-            partial(verbs.list_page, style=LIST),
+            verbose_or_not(partial(verbs.list_page, style=LIST)),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
             parameters=(*verbs.list_parameters(LIST), VERBOSE),
             answers_with="page",
@@ -201,7 +211,7 @@ FACE = Resource(
             "getFace",
             "Get a face",
             "One face. `thumbnail_image_url` can be read without a key.",
-            unless_deleted(verbs.read),
+            unless_deleted(verbose_or_not(verbs.read)),
             answers={200: "The face.", 400: f"{UNKNOWN}.", 404: DELETED},
             parameters=(VERBOSE,),
         ),
