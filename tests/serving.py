@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests import recording
+
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
@@ -63,7 +65,8 @@ def start_palace(data: Path, *flags: str, key: str = KEY, **environment: str) ->
     """Start `palace serve` on `data` and wait until it listens."""
     log = data.parent / f"{data.name}.log"
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
-    variables |= {"PYTHONUNBUFFERED": "1", **environment}
+    variables |= {"PYTHONUNBUFFERED": "1", **environment, **recording.settings()}
+    recording.logs.add(log)
     if key:
         variables["PALACE_API_KEY"] = key
     command = [sys.executable, "-m", "palace", "serve", "--port", "0", "--data", str(data), *flags]

@@ -47,8 +47,8 @@ class Face(Model):
 
 TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 STAMPS = (
-    Stamp("status", {"enum": list(STATUSES)}, initial="started"),
-    Stamp("training_progress", {"type": "string", "pattern": "^[0-9]{1,3}/100$"}, initial="0/100"),
+    Stamp("status", {"enum": list(STATUSES)}, initial="started", planted="completed"),
+    Stamp("training_progress", {"type": "string", "pattern": "^[0-9]{1,3}/100$"}, initial="0/100", planted="100/100"),
     Stamp("error_message", {**TEXT_OR_NULL, "description": "Why the status is `error`."}),
     Stamp("model_name", {"type": "string"}, initial="phoenix-4"),
     Stamp("thumbnail_image_url", {**TEXT_OR_NULL, "description": "A small JPEG; no key is needed to read it."}),
@@ -80,8 +80,8 @@ def unless_deleted(handler: Handler) -> Handler:
     return handle
 
 
-def verbose_or_not(handler: Handler) -> Handler:
-    """The handler; `verbose` changes nothing, but is `true` or `false`."""
+def with_verbose(handler: Handler) -> Handler:
+    """The handler, which `?verbose` does not change; but it must be true or false, as everywhere."""
 
     async def handle(resource: Resource, call: Call, services: Services) -> Reply:
         verbs.flag(call.query, "verbose")
@@ -196,7 +196,7 @@ FACE = Resource(
             "listFaces",
             "List faces",
             "The faces that a PAL can show, oldest first.",
-            verbose_or_not(partial(verbs.list_page, style=LIST)),
+            with_verbose(partial(verbs.list_page, style=LIST)),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
             parameters=(*verbs.list_parameters(LIST), VERBOSE),
             answers_with="page",
@@ -211,7 +211,7 @@ FACE = Resource(
             "getFace",
             "Get a face",
             "One face. `thumbnail_image_url` can be read without a key.",
-            unless_deleted(verbose_or_not(verbs.read)),
+            with_verbose(unless_deleted(verbs.read)),
             answers={200: "The face.", 400: f"{UNKNOWN}.", 404: DELETED},
             parameters=(VERBOSE,),
         ),

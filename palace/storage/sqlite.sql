@@ -335,8 +335,8 @@ SET state = excluded.state, base_revision = excluded.base_revision, key_id = exc
 
 -- name: insert_job
 -- Work to be done for a document.
-INSERT INTO jobs (kind, document, state, attempts, due_at, input)
-VALUES (:kind, :document, 'waiting', 0, :due_at, :input);
+INSERT INTO jobs (job, kind, document, state, attempts, due_at, input)
+VALUES (:job, :kind, :document, 'waiting', 0, :due_at, :input);
 
 -- name: due_jobs
 -- The jobs whose time has come, oldest first, with the objects they are for.
@@ -344,6 +344,10 @@ SELECT job, jobs.kind, attempts, input, document, documents.kind, id, owner
 FROM jobs JOIN documents ON documents.seq = jobs.document
 WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
 ORDER BY due_at, job LIMIT :most;
+
+-- name: job_exists
+-- Whether there is such a job.
+SELECT 1 FROM jobs WHERE job = :job;
 
 -- name: start_job
 -- It is being worked at, which counts as an attempt whatever comes of it.
