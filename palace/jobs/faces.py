@@ -36,7 +36,8 @@ async def train(job: Job, services: Services) -> Store:
     """The picture of a face, fetched and made small. Raises JobFailed."""
     wanted = orjson.loads(job.input)
     kind = "image" if wanted.get("train_image_url") else "video"
-    with tempfile.TemporaryFile(dir=services.settings.data) as file:
+    folder = None if services.settings.ephemeral else services.settings.data
+    with tempfile.TemporaryFile(dir=folder) as file:
         try:
             await fetch(wanted[f"train_{kind}_url"], BOUNDS[kind], file, services.fetcher)
         except FetchFailed as error:

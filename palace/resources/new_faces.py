@@ -18,6 +18,7 @@ from palace.validation import Model, problems_of, refuse
 from palace.verbs.writing import New, Outcome
 
 JOB = "train_face"
+STARTED = {"status": "started", "training_progress": "0/100"}
 MODEL_PREFIX = "phoenix-"
 NO_URL = "Either train_video_url or train_image_url must be provided."
 MOST_VOICES_NAMED = 100
@@ -105,7 +106,7 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
         await tx.jobs.add(JOB, outcome.record.seq, due_at, orjson.dumps(new.model_dump(exclude_none=True)))
         return outcome
 
-    call, facts = replace(call, body=body), {"model_name": new.model_name}
+    call, facts = replace(call, body=body), {"model_name": new.model_name, **STARTED}
     return await verbs.create(resource, call, services, facts=facts, store=with_job, answer=receipt)
 
 

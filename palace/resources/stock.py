@@ -13,11 +13,10 @@ from palace.storage import IdTaken
 from palace.verbs import Planted, plant, plant_all
 
 DEFAULT_FACE = "r4067604db72"
-TRAINED = {"status": "completed", "training_progress": "100/100"}
 
 
 def _face(id: str, name: str) -> Planted:
-    return Planted(FACE, id, {"face_name": name, "default_voice_id": VOICES_OF_FACES[id]}, TRAINED)
+    return Planted(FACE, id, {"face_name": name, "default_voice_id": VOICES_OF_FACES[id]})
 
 
 def _echo(id: str, name: str) -> Planted:
