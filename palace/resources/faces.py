@@ -81,6 +81,16 @@ def unless_deleted(handler: Handler) -> Handler:
     return handle
 
 
+def knowing_verbose(handler: Handler) -> Handler:
+    """The handler, which takes `verbose` too: whatever it says, the answer is the same. Raises BadRequest."""
+
+    async def handle(resource: Resource, call: Call, services: Services) -> Reply:
+        verbs.flag(call.query, "verbose")
+        return await handler(resource, call, services)
+
+    return handle
+
+
 async def rename(resource: Resource, call: Call, services: Services) -> Reply:
     """Give the face another name: 200 with all of it."""
     sent = call.body if isinstance(call.body, dict) else None
@@ -187,7 +197,7 @@ FACE = Resource(
             "listFaces",
             "List faces",
             "The faces that a PAL can show, oldest first.",
-            partial(verbs.list_page, style=LIST),
+            knowing_verbose(partial(verbs.list_page, style=LIST)),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
             parameters=(*verbs.list_parameters(LIST), VERBOSE),
             answers_with="page",
@@ -202,7 +212,7 @@ FACE = Resource(
             "getFace",
             "Get a face",
             "One face. `thumbnail_image_url` can be read without a key.",
-            unless_deleted(verbs.read),
+            unless_deleted(knowing_verbose(verbs.read)),
             answers={200: "The face.", 400: f"{UNKNOWN}.", 404: DELETED},
             parameters=(VERBOSE,),
         ),
