@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-clients.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs torture-undo bench bench-history bench-dictionary bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture-undo bench bench-history bench-dictionary bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -19,7 +21,7 @@ test: $(VENV)/installed-dev ## Run all tests but those of other people's clients
 test-unit: $(VENV)/installed-dev ## Run the tests that start no server.
 	$(BIN)/pytest -q tests/unit tests/json_patch tests/storage tests/architecture
 
-test-clients: $(VENV)/installed-clients ## Run unmodified clients of the Tavus API against the server.
+test-clients: $(VENV)/installed-clients $(CLIENTS)/installed ## Run unmodified clients of the Tavus API against the server.
 	$(BIN)/pytest -q tests/clients
 
 test-browser: $(VENV)/installed-dev ## Run the tests in a real browser (needs chromium and chromium-driver).
@@ -42,6 +44,15 @@ format: $(VENV)/installed-dev ## Format the code and mend what the linter can me
 docs: $(VENV)/installed-dev ## Write the generated parts of the documentation anew.
 	$(BIN)/python -m docs.generate
 
+OBSERVED := $(CURDIR)/build/observed
+UP_TO_DATE := tests/docs/test_documentation.py::test_generated_pages_are_up_to_date
+compatibility: $(VENV)/installed-clients $(CLIENTS)/installed ## See what the API answers to whom, and write the page on it anew.
+	rm -rf $(OBSERVED)
+	PALACE_OBSERVED=$(OBSERVED) $(BIN)/pytest -q -m 'not hypothesis' --deselect $(UP_TO_DATE) --ignore tests/docs/test_compatibility.py \
+		tests/api tests/clients tests/docs $(wildcard tests/generic)
+	$(BIN)/python -m tests.recording write $(OBSERVED)
+	$(BIN)/python -m docs.generate
+
 bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a conventional server (three minutes).
 	$(BIN)/python -m benchmarks.http
 
@@ -55,7 +66,7 @@ bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside 
 	$(BIN)/python -m benchmarks.json_patch
 
 clean: ## Remove the virtual environment and everything that tools left behind. Data folders stay.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Palace needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …")'
@@ -71,6 +82,14 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/installed-clients: $(VENV)/installed-dev
 	$(PIP_INSTALL) --editable '.[dev,clients]'
+	@touch $@
+
+# Other people's clients need other versions of what Palace needs, so they live apart.
+$(CLIENTS)/installed: constraints-clients.txt tests/clients/requirements.txt | $(BIN)/python
+	rm -rf $(CLIENTS)
+	$(BIN)/python -m venv $(CLIENTS)
+	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --requirement tests/clients/requirements.txt
+	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --no-deps pipecat-ai
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
+from docs.compatibility import compatibility_page
 from palace.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parent
@@ -32,7 +33,7 @@ def settings_page() -> str:
     )
 
 
-PAGES = {"reference/settings.md": settings_page}
+PAGES = {"reference/compatibility.md": compatibility_page, "reference/settings.md": settings_page}
 """Path below this folder, and what makes its text."""
 
 

@@ -183,13 +183,15 @@ class Legacy:
 class Stamp:
     """A member that only the server writes: what it may be, and what it is, given the rest and the owner.
 
-    Without `value` it is a fact: `initial` until the server writes another one, and no change of the rest moves it.
+    Without `value` it is a fact: `initial` until the server writes another one, and no change of the rest moves it. Of
+    an object that the server makes itself it is `planted`, where that is not None.
     """
 
     name: str
     schema: Mapping[str, Any]
     value: Callable[[Document, int], Any] | None = None
     initial: Any = None
+    planted: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from palace.faults import InvalidFault, Planned, read_plan
 from palace.json_patch import InvalidJson, read_json
 from palace.links import uses_of
 from palace.resource import Document, Resource, Services, value_at
+from palace.schemas import schema_problems
 from palace.storage import IdTaken
 from palace.verbs import plant
 from palace.vocabulary import AmbiguousAlias, canonical_document
@@ -57,6 +58,8 @@ class Seedling:
     resource: Resource
     id: str
     document: Document
+    facts: Document = field(default_factory=dict)
+    """what the file tells of it that else only the server writes"""
     needs: set[Key] = field(default_factory=set)
 
     @property
@@ -141,14 +144,17 @@ def _of_one_kind(collection: str, resource: Resource, entries: list[Any], proble
         if id is not None and (not isinstance(id, str) or not id):
             problems.append(f"{place}: {resource.id_member} must be a text.")
             continue
-        for name in resource.read_only:  # An object may be given as it is read.
-            document.pop(name, None)
+        given = {name: document.pop(name) for name in resource.read_only if name in document}  # As it is read.
+        known = {stamp.name: stamp for stamp in resource.stamps if stamp.value is None and stamp.name in given}
+        facts = {name: given[name] for name in known}
+        for name, stamp in known.items():
+            problems += [f"{place}: /{name}: {found.text}" for found in schema_problems(stamp.schema, facts[name])]
         if id is None:
             name = str(value_at(document, resource.labels.get("name", ("",))) or "")
             id = _id_of(resource, name, named.setdefault(name, 0))
             named[name] += 1
         needs = {(use.kind, use.id) for use in uses_of(resource.references, document)}
-        yield Seedling(place, resource, id, document, needs)
+        yield Seedling(place, resource, id, document, facts, needs)
 
 
 def _id_of(resource: Resource, name: str, number: int) -> str:
@@ -195,7 +201,7 @@ async def _plant_one(seedling: Seedling, account: int, services: Services) -> li
     if found is not None:
         return [f"{id} is a stock object: choose another id."] if found[0].owner == STOCK_OWNER else []
     try:
-        await plant(resource, id, account, seedling.document, services)
+        await plant(resource, id, account, seedling.document, services, seedling.facts)
     except IdTaken:
         return [f"{id} belongs to another account: choose another id."]
     except ClientError as error:

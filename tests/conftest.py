@@ -7,7 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import recording
 from tests.serving import STOCK_FACE, Palace, start_palace
+
+
+def pytest_sessionfinish() -> None:
+    """After the last test every server has been stopped, and its log is complete."""
+    recording.finish()
 
 
 @pytest.fixture(scope="session")

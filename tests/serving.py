@@ -11,9 +11,13 @@ from typing import Any, Self
 
 import httpx
 
+from tests import recording
+
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
+BACKENDS: dict[str, tuple[str, ...]] = {"file": (), "memory": ("--ephemeral",)}
+"""Every kind of store that a server may keep its objects in, with the flags that ask for it."""
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Palace:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
 
     def new_key(self, account: str) -> str:
-        """A key of this account, which is made when there is none."""
+        """A key of this account, which is made when there is none. Only where others can open the store, too."""
         command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True)
         return done.stdout.strip()
@@ -61,7 +65,8 @@ def start_palace(data: Path, *flags: str, key: str = KEY, **environment: str) ->
     """Start `palace serve` on `data` and wait until it listens."""
     log = data.parent / f"{data.name}.log"
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
-    variables |= {"PYTHONUNBUFFERED": "1", **environment}
+    variables |= {"PYTHONUNBUFFERED": "1", **environment, **recording.settings()}
+    recording.logs.add(log)
     if key:
         variables["PALACE_API_KEY"] = key
     command = [sys.executable, "-m", "palace", "serve", "--port", "0", "--data", str(data), *flags]

@@ -35,8 +35,15 @@ class ResourcePath:
     """All methods of one path, as an ASGI application."""
 
     def __init__(
-        self, resource: Resource, methods: Mapping[str, Endpoint], words: Words, services: Services, largest_body: int
+        self,
+        route: str,
+        resource: Resource,
+        methods: Mapping[str, Endpoint],
+        words: Words,
+        services: Services,
+        largest_body: int,
     ) -> None:
+        self._route = route
         self._resource = resource
         self._methods = methods
         self._words = words
@@ -49,6 +56,7 @@ class ResourcePath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ClientError."""
         scope["palace.words"] = self._words
+        scope["palace.route"] = self._route
         endpoint = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if endpoint is None:
             raise not_allowed(scope["method"], self._methods)

@@ -15,8 +15,11 @@ from palace.ids import Ids
 from palace.storage import StorageFailure
 from palace.vocabulary import Words
 
+VERSION_PREFIX = "/v2"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUEST_ID_HEX_DIGITS = 12
+LONGEST_CLIENT = 100
+"""How much of a client's `User-Agent` is logged."""
 RETRY_SECONDS = "5"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.http")
@@ -25,10 +28,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.http")
 class Gateway:
     """Wraps the whole application. A client's own `x-request-id` is kept when it is short and plain."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, ids: Ids, *, log_requests: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, ids: Ids, collections: frozenset[str], *, log_requests: bool
+    ) -> None:
         self._app = app
         self._clock = clock
         self._ids = ids
+        self._collections = collections
         self._log_requests = log_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,8 +46,7 @@ class Gateway:
         is_usable = sent_id is not None and REQUEST_ID.fullmatch(sent_id) is not None
         request_id = sent_id if sent_id and is_usable else self._ids.new("r-", REQUEST_ID_HEX_DIGITS)
         scope["palace.request_id"] = request_id
-        if len(scope["path"]) > 1:  # Both forms of every path are served, without a redirect (contract 1.2).
-            scope["path"] = scope["path"].removesuffix("/")
+        scope["path"] = self._full(scope["path"])
         started = self._clock.monotonic()
         status = 0
 
@@ -55,7 +60,15 @@ class Gateway:
         await self._app(scope, receive, send_with_id)
         if self._log_requests or status >= 500:
             milliseconds = round((self._clock.monotonic() - started) * 1000, 1)
-            log.info("request", **_where(scope), status=status, ms=milliseconds)
+            log.info("request", **_where(scope), **_who(scope), status=status, ms=milliseconds)
+
+    def _full(self, path: str) -> str:
+        """The path with its version, without a slash at its end: all forms are served, none redirects (contract 1.2).
+
+        Clients differ in whether the version is a part of the URL that they are given or of the paths that they add.
+        """
+        short = path.removesuffix("/") or path
+        return f"{VERSION_PREFIX}{short}" if short[1:].partition("/")[0] in self._collections else short
 
 
 class Mistakes:
@@ -97,6 +110,11 @@ def _mistake(error: Exception, scope: Scope) -> ClientError:
 
 def _where(scope: Scope) -> dict[str, Any]:
     return {"request_id": scope["palace.request_id"], "method": scope["method"], "path": scope["path"]}
+
+
+def _who(scope: Scope) -> dict[str, Any]:
+    """Which operation was called, as the path of its route, and by what kind of client."""
+    return {"route": scope.get("palace.route"), "client": (header(scope, b"user-agent") or "")[:LONGEST_CLIENT]}
 
 
 async def send_error(error: ClientError, scope: Scope, send: Send) -> None:

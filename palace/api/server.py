@@ -9,14 +9,13 @@ from starlette.types import ASGIApp
 from palace.api.emulator import Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
 from palace.api.faults import FaultLab
-from palace.api.gateway import Gateway, Mistakes, no_such_route
+from palace.api.gateway import VERSION_PREFIX, Gateway, Mistakes, no_such_route
 from palace.api.media import media_route
 from palace.api.pages import page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
 from palace.vocabulary import Words
 
-VERSION_PREFIX = "/v2"
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_EXPOSED = (
     "accept-patch",
@@ -60,7 +59,14 @@ def build_application(
             expose_headers=CORS_EXPOSED,
             max_age=CORS_SECONDS,
         )
-    return Gateway(application, services.clock, services.ids, log_requests=settings.log_requests)
+    collections = frozenset(name for resource in resources for name in _collections(resource))
+    return Gateway(application, services.clock, services.ids, collections, log_requests=settings.log_requests)
+
+
+def _collections(resource: Resource) -> list[str]:
+    """The names under which a resource is served, the newer one first."""
+    legacy = resource.names.legacy
+    return [resource.collection, *([legacy.collection] if legacy else [])]
 
 
 def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
@@ -73,6 +79,6 @@ def _resource_routes(resource: Resource, services: Services, settings: Settings)
     for is_legacy, collection in ((False, resource.collection), *([(True, legacy.collection)] if legacy else ())):
         words = Words(is_legacy, resource.aliases)
         for path in sorted(paths, key=lambda path: "{" in path):
-            application = ResourcePath(resource, paths[path], words, services, settings.max_body_bytes)
-            routes.append(Route(f"{VERSION_PREFIX}/{collection}{path}", application))
+            full, largest_body = f"{VERSION_PREFIX}/{collection}{path}", settings.max_body_bytes
+            routes.append(Route(full, ResourcePath(full, resource, paths[path], words, services, largest_body)))
     return routes

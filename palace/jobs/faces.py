@@ -36,8 +36,7 @@ async def train(job: Job, services: Services) -> Store:
     """The picture of a face, fetched and made small. Raises JobFailed."""
     wanted = orjson.loads(job.input)
     kind = "image" if wanted.get("train_image_url") else "video"
-    folder = None if services.settings.ephemeral else services.settings.data
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=_folder(services)) as file:
         try:
             await fetch(wanted[f"train_{kind}_url"], BOUNDS[kind], file, services.fetcher)
         except FetchFailed as error:
@@ -60,15 +59,20 @@ async def train(job: Job, services: Services) -> Store:
     return store
 
 
+def _folder(services: Services) -> Path | None:
+    """Where a file without a name may lie while it is looked at; the system's choice where nothing is kept on disk."""
+    return None if services.settings.ephemeral else services.settings.data
+
+
 def give_up(job: Job, problem: str, services: Services) -> Store:
     """The face tells that it came to nothing, and why."""
     return lambda tx: _tell(job, tx, {"status": "error", "error_message": problem}, services)
 
 
 async def _tell(job: Job, tx: Transaction, facts: Mapping[str, Any], services: Services) -> bool:
-    """Write facts about the face, as a revision of its own; False when it is deleted."""
+    """Write facts about the face, as a revision of its own; False when it is deleted, or the job with it."""
     record = await tx.get(job.object_kind, job.id, job.owner)
-    if record is None:
+    if record is None or not await tx.jobs.is_there(job.job):
         return False
     await put_facts(FACE, tx, record, facts, "job", services)
     return True

@@ -47,9 +47,8 @@ class Face(Model):
 
 TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 STAMPS = (
-    # What is not created by a client, such as a stock face or a seed, needs no job: it is complete.
-    Stamp("status", {"enum": list(STATUSES)}, initial="completed"),
-    Stamp("training_progress", {"type": "string", "pattern": "^[0-9]{1,3}/100$"}, initial="100/100"),
+    Stamp("status", {"enum": list(STATUSES)}, initial="started", planted="completed"),
+    Stamp("training_progress", {"type": "string", "pattern": "^[0-9]{1,3}/100$"}, initial="0/100", planted="100/100"),
     Stamp("error_message", {**TEXT_OR_NULL, "description": "Why the status is `error`."}),
     Stamp("model_name", {"type": "string"}, initial="phoenix-4"),
     Stamp("thumbnail_image_url", {**TEXT_OR_NULL, "description": "A small JPEG; no key is needed to read it."}),

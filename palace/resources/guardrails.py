@@ -13,6 +13,7 @@ import orjson
 
 from palace import verbs
 from palace.call import Call, Reply
+from palace.etags import tags_in
 from palace.resource import Document, Endpoint, Handler, Names, Parameter, Resource, Services
 from palace.resources import guardrail_sets as sets
 from palace.resources.guardrail_models import Guardrail
@@ -72,6 +73,8 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
     """The guardrail; with `?verbose=true` also what `with_users` tells."""
     if not verbs.flag(call.query, "verbose"):
         return await verbs.read(resource, call, services)
+    if call.if_none_match is not None:
+        tags_in(call.if_none_match, "If-None-Match")
     call.if_none_match = None  # The tag does not tell who uses it.
     reply = await verbs.read(resource, call, services)
     return Reply(200, orjson.dumps(await with_users(orjson.loads(reply.document), call, services)), reply.headers)

@@ -18,7 +18,8 @@ from palace.validation import Model, problems_of, refuse
 from palace.verbs.writing import New, Outcome
 
 JOB = "train_face"
-STARTED = {"status": "started", "training_progress": "0/100"}
+JOB_BYTES = 7
+"""of the number of a job, which fits an integer of the store"""
 MODEL_PREFIX = "phoenix-"
 NO_URL = "Either train_video_url or train_image_url must be provided."
 MOST_VOICES_NAMED = 100
@@ -103,10 +104,11 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
 
     async def with_job(face: New, tx: Transaction, services: Services) -> Outcome:
         outcome = await face.store(tx, services)
-        await tx.jobs.add(JOB, outcome.record.seq, due_at, orjson.dumps(new.model_dump(exclude_none=True)))
+        job = int.from_bytes(services.ids.random_bytes(JOB_BYTES))  # Never one that a reset took back.
+        await tx.jobs.add(job, JOB, outcome.record.seq, due_at, orjson.dumps(new.model_dump(exclude_none=True)))
         return outcome
 
-    call, facts = replace(call, body=body), {"model_name": new.model_name, **STARTED}
+    call, facts = replace(call, body=body), {"model_name": new.model_name}
     return await verbs.create(resource, call, services, facts=facts, store=with_job, answer=receipt)
 
 

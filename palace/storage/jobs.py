@@ -35,15 +35,19 @@ class Jobs:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    async def add(self, kind: str, document: int, due_at: str, input: bytes) -> None:
-        """Work for a document, to be begun from a time on."""
-        values: dict[str, Any] = {"kind": kind, "document": document, "due_at": due_at, "input": input}
+    async def add(self, job: int, kind: str, document: int, due_at: str, input: bytes) -> None:
+        """Work for a document, to be begun from a time on. `job` is a number that no job has had."""
+        values: dict[str, Any] = {"job": job, "kind": kind, "document": document, "due_at": due_at, "input": input}
         self._connection.execute(QUERIES["insert_job"], values)
 
     async def due(self, now: str, most: int) -> list[Job]:
         """At most `most` jobs whose time has come, whose documents are not deleted, and at which nobody works."""
         found = self._connection.execute(QUERIES["due_jobs"], {"now": now, "most": most})
         return [Job(*row) for row in found]
+
+    async def is_there(self, job: int) -> bool:
+        """Whether the job has not gone with its document."""
+        return self._connection.execute(QUERIES["job_exists"], {"job": job}).fetchone() is not None
 
     async def start(self, job: int) -> None:
         """Somebody works at it from now on."""

@@ -210,4 +210,11 @@ def _connect(path: Path | None, durability: str) -> apsw.Connection:
     connection.pragma("temp_store", "memory" if path is None else "default")
     connection.pragma("synchronous", durability)
     connection.pragma("foreign_keys", True)
+    connection.create_scalar_function("fold", _fold, 1, deterministic=True)
     return connection
+
+
+def _fold(*values: Any) -> Any:
+    """A text without its case, in any alphabet: SQLite's own `lower` knows ASCII only."""
+    [text] = values
+    return text.casefold() if isinstance(text, str) else text

@@ -68,17 +68,17 @@ SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account
 SELECT body FROM documents
 LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
 WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
-  AND (:search = '' OR id = :search OR instr(lower(name.value), lower(:search)) > 0)
+  AND (:search = '' OR id = :search OR instr(fold(name.value), fold(:search)) > 0)
   AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
   AND NOT EXISTS (
       SELECT 1 FROM json_each(:labels) AS wanted
       WHERE NOT EXISTS (
           SELECT 1 FROM labels
           WHERE document = documents.seq AND label = wanted.key
-            AND lower(value) IN (SELECT lower(value) FROM json_each(wanted.value))))
+            AND fold(value) IN (SELECT fold(value) FROM json_each(wanted.value))))
 ORDER BY CASE WHEN :stock_first THEN owner <> 0 END,
-         CASE WHEN :order = 'name' THEN lower(name.value) END,
-         CASE WHEN :order = 'name_backwards' THEN lower(name.value) END DESC,
+         CASE WHEN :order = 'name' THEN fold(name.value) END,
+         CASE WHEN :order = 'name_backwards' THEN fold(name.value) END DESC,
          CASE WHEN :order = 'newest' THEN -seq ELSE seq END
 LIMIT :limit OFFSET :offset;
 
@@ -87,27 +87,27 @@ LIMIT :limit OFFSET :offset;
 SELECT count(*) FROM documents
 LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
 WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
-  AND (:search = '' OR id = :search OR instr(lower(name.value), lower(:search)) > 0)
+  AND (:search = '' OR id = :search OR instr(fold(name.value), fold(:search)) > 0)
   AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
   AND NOT EXISTS (
       SELECT 1 FROM json_each(:labels) AS wanted
       WHERE NOT EXISTS (
           SELECT 1 FROM labels
           WHERE document = documents.seq AND label = wanted.key
-            AND lower(value) IN (SELECT lower(value) FROM json_each(wanted.value))));
+            AND fold(value) IN (SELECT fold(value) FROM json_each(wanted.value))));
 
 -- name: values_of_label
 -- The different values of a label among an account's documents, in order.
 SELECT DISTINCT value FROM labels JOIN documents ON documents.seq = labels.document
 WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
-  AND instr(lower(value), lower(:search)) > 0
+  AND instr(fold(value), fold(:search)) > 0
 ORDER BY value LIMIT :limit OFFSET :offset;
 
 -- name: count_values_of_label
 -- How many different values there are.
 SELECT count(DISTINCT value) FROM labels JOIN documents ON documents.seq = labels.document
 WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
-  AND instr(lower(value), lower(:search)) > 0;
+  AND instr(fold(value), fold(:search)) > 0;
 
 -- name: document_exists
 -- Whether the account may read such an object.
@@ -335,8 +335,8 @@ SET state = excluded.state, base_revision = excluded.base_revision, key_id = exc
 
 -- name: insert_job
 -- Work to be done for a document.
-INSERT INTO jobs (kind, document, state, attempts, due_at, input)
-VALUES (:kind, :document, 'waiting', 0, :due_at, :input);
+INSERT INTO jobs (job, kind, document, state, attempts, due_at, input)
+VALUES (:job, :kind, :document, 'waiting', 0, :due_at, :input);
 
 -- name: due_jobs
 -- The jobs whose time has come, oldest first, with the objects they are for.
@@ -344,6 +344,10 @@ SELECT job, jobs.kind, attempts, input, document, documents.kind, id, owner
 FROM jobs JOIN documents ON documents.seq = jobs.document
 WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
 ORDER BY due_at, job LIMIT :most;
+
+-- name: job_exists
+-- Whether there is such a job.
+SELECT 1 FROM jobs WHERE job = :job;
 
 -- name: start_job
 -- It is being worked at, which counts as an attempt whatever comes of it.

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from palace.clock import timestamp
 from palace.errors import Detail, InUse
 from palace.json_patch import parse_pointer
 from palace.links import uses_of
-from palace.resource import Document, Parameter, Reference, Resource, Services
+from palace.resource import EACH, Document, Parameter, Reference, Resource, Services
 from palace.revisions.history import base_of_next, deed_of, revision_of
 from palace.storage import Record, Transaction, Use, User
 from palace.verbs.guards import refuse_stale
@@ -86,28 +87,32 @@ async def erase(
 
 async def _let_go(tx: Transaction, call: Call, record: Record, services: Services) -> Sequence[Mapping[str, Any]]:
     """Take the id of a record out of every document that has it (contract 11), and tell which. Raises InUse."""
+    is_forced = flag(call.query, "cascade")
     users = await tx.links.users(record.kind, record.id, record.owner)
-    resources = {user.kind: services.kinds[user.kind] for user in users}
-    needed = [user for user in users if _declared(resources[user.kind], record.kind, user).on_delete == "refuse"]
-    if needed and not flag(call.query, "cascade"):
-        raise InUse([_in_use(user) for user in needed[:MOST_USERS_NAMED]])
+    others = [user for user in users if (user.kind, user.id) != (record.kind, record.id)]
+    needed = {user: None for user in others if _is_needed(services.kinds[user.kind], record.kind, user)}
+    if needed and not is_forced:
+        raise InUse([_in_use(user) for user in islice(needed, MOST_USERS_NAMED)])
     effects: list[Mapping[str, Any]]
     effects = [{"kind": user.kind, "id": user.id, "what": f"{user.pointer} leads nowhere"} for user in needed]
-    needing = {(user.kind, user.id) for user in needed}
-    for kind, id in dict.fromkeys((user.kind, user.id) for user in users):
-        if (kind, id) not in needing:
-            effects += await release(services.kinds[kind], tx, call, id, record, services)
+    for kind, id in dict.fromkeys((user.kind, user.id) for user in others if user not in needed):
+        effects += await release(services.kinds[kind], tx, call, id, record, services)
     return effects
 
 
-def _declared(resource: Resource, kind: str, user: User) -> Reference:
-    """The declaration of the member in which a user has the id of an object of this kind."""
-    place = parse_pointer(user.pointer)
-    for reference in resource.references:
-        pairs = zip(place, reference.pointer, strict=False)
-        if reference.kind == kind and all(token == declared or declared == "*" for token, declared in pairs):
-            return reference
-    raise LookupError(f"{resource.kind} declares no reference at {user.pointer}.")  # pragma: no cover - the index lies
+def _is_needed(resource: Resource, kind: str, user: User) -> bool:
+    """Whether an object of this kind must not vanish from the member in which the user has its id."""
+    return any(
+        reference.kind == kind and reference.on_delete == "refuse" and _is_at(reference, parse_pointer(user.pointer))
+        for reference in resource.references
+    )
+
+
+def _is_at(reference: Reference, place: Sequence[str]) -> bool:
+    """Whether this is a place of which the declaration tells."""
+    return len(place) == len(reference.pointer) and all(
+        token == declared or declared == EACH for token, declared in zip(place, reference.pointer, strict=True)
+    )
 
 
 def _in_use(user: User) -> Detail:
@@ -118,28 +123,50 @@ def _in_use(user: User) -> Detail:
 async def release(
     resource: Resource, tx: Transaction, call: Call, id: str, gone: Record, services: Services
 ) -> list[Mapping[str, Any]]:
-    """Store a document without the id of an object that goes away, as a revision of its own; and tell about it."""
+    """Store a document without the id of an object that goes away, as a revision of its own; and tell about it.
+
+    Where the object is needed its id stays. The document is not judged: what a rule says today must not keep it from
+    losing what is gone.
+    """
     record = await tx.get(resource.kind, id, gone.owner)
     assert record is not None
     before = orjson.loads(record.body)
     fields = {name: value for name, value in before.items() if name not in resource.read_only}
-    places = [use for use in uses_of(resource.references, before) if (use.kind, use.id) == (gone.kind, gone.id)]
-    without = _without(fields, places, uses_of(resource.references, before))
+    declared = uses_of(resource.references, before)
+    places = [use for use in _may_vanish(declared) if (use.kind, use.id) == (gone.kind, gone.id)]
+    without = _without(fields, places, declared)
     because = {"kind": gone.kind, "id": gone.id, "action": "delete"}
     await store_side_effect(resource, tx, call, record, without, because, services)
-    return [{"kind": resource.kind, "id": id, "what": f"{gone.id} removed from {place.pointer}"} for place in places]
+    return [_removed(record, place) for place in places]
 
 
-async def without_vanished(resource: Resource, tx: Transaction, record: Record, document: Document) -> Document:
-    """The document of a deleted object without the ids of what was deleted since, where they may be missing."""
+async def without_vanished(
+    resource: Resource, tx: Transaction, record: Record, document: Document, live: Document | None = None
+) -> tuple[Document, list[Mapping[str, Any]]]:
+    """A document that comes back, without the ids of what was deleted since, where they may be missing; and which.
+
+    What is `live` may keep naming what it names.
+    """
     declared = uses_of(resource.references, document)
+    known = {(use.kind, use.id) for use in uses_of(resource.references, live or {})}
     vanished = [
         use
-        for use, reference in declared.items()
-        if not (reference.on_delete == "refuse" or reference.is_part)
+        for use in _may_vanish(declared)
+        if not (declared[use].is_part or (use.kind, use.id) in known)
         and not await tx.exists(use.kind, use.id, record.owner)
     ]
-    return _without(document, vanished, declared)
+    if not vanished:
+        return document, []
+    return _without(document, vanished, declared), [_removed(record, use) for use in vanished]
+
+
+def _removed(record: Record, use: Use) -> Mapping[str, Any]:
+    return {"kind": record.kind, "id": record.id, "what": f"{use.id} removed from {use.pointer}"}
+
+
+def _may_vanish(declared: Mapping[Use, Reference]) -> list[Use]:
+    """Those ids that a document can do without."""
+    return [use for use, reference in declared.items() if reference.on_delete != "refuse"]
 
 
 def _without(document: Document, places: Iterable[Use], declared: Mapping[Use, Reference]) -> Document:

@@ -18,6 +18,7 @@ from palace.masks import Sealer, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services, value_at
 from palace.revisions.history import STAMPED
 from palace.storage import Draft, Record, Transaction
+from palace.verbs.deleting import without_vanished
 from palace.verbs.guards import is_stale, refuse_stale
 from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.normalised import stored_differently
@@ -292,7 +293,8 @@ def _brought_back(resource: Resource, record: Record, draft: Draft) -> Draft:
 async def publish(resource: Resource, call: Call, services: Services) -> Reply:
     """Make the draft live, in a new revision: 200 with `status` and the document. Without a draft: what is live.
 
-    `If-Match` takes the tag of the draft that was looked at as well as that of the live object.
+    `If-Match` takes the tag of the draft that was looked at as well as that of the live object. The draft goes live
+    without the ids of what was deleted since it was written.
     """
 
     async def go_live(tx: Transaction) -> Outcome:
@@ -307,10 +309,11 @@ async def publish(resource: Resource, call: Call, services: Services) -> Reply:
             return unchanged(record, before)
         await tx.put_draft(replace(draft, state="published"))
         document = {**orjson.loads(draft.body), STAMPED: before[STAMPED]}
+        document, effects = await without_vanished(resource, tx, record, document, before)
         about = {"published_draft": draft.number}
         wanted = Wanted(document, "publish", origin=document, refs=load_refs(draft.secrets), about=about)
         outcome = await store_change(resource, tx, call, record, before, wanted, services)
-        outcome.effects = [effect(draft, "published")]
+        outcome.effects = [effect(draft, "published"), *effects]
         return outcome
 
     return await carry_out(call, services, go_live, _published)

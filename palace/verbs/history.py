@@ -220,8 +220,11 @@ async def bring_back_record(
 ) -> Outcome:
     """A deleted record restored, inside a transaction, without the ids of what was deleted since."""
     before = orjson.loads(record.body)
-    wanted = Wanted(await without_vanished(resource, tx, record, before), "restore", even_if_same=True)
-    return await store_change(resource, tx, call, record, before, wanted, services)
+    document, effects = await without_vanished(resource, tx, record, before)
+    wanted = Wanted(document, "restore", even_if_same=True)
+    outcome = await store_change(resource, tx, call, record, before, wanted, services)
+    outcome.effects = [*outcome.effects, *effects]
+    return outcome
 
 
 def _body_of(call: Call, *needed: str) -> Document:

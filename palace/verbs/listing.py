@@ -61,7 +61,7 @@ async def list_page(resource: Resource, call: Call, services: Services, *, style
         limit,
         (page - style.first_page) * limit,
         query.get(style.search, "") if style.search else "",
-        tuple(_listed(query, style.ids)) if query.get(style.ids) else None,
+        tuple(_listed(query, style.ids)) if style.ids and query.get(style.ids) else None,
         {label: _listed(query, name) for name, label in style.labels.items() if query.get(name)},
         style.stock_first and owned == "all",
     )

@@ -1,7 +1,7 @@
 """What the server writes on its own: stock objects, and members that tell what it did."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,18 +12,17 @@ from palace.judging import framed
 from palace.masks import load_refs
 from palace.resource import Document, Resource, Services
 from palace.storage import Record, Transaction
-from palace.verbs.writing import Outcome, Wanted, judged_new, keep
+from palace.verbs.writing import NO_FACTS, Outcome, Wanted, judged_new, keep
 from palace.vocabulary import Words
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """A stock object: what a client could write of it, and the facts that the server knows."""
+    """A stock object: what a client could write of it."""
 
     resource: Resource
     id: str
     document: Document
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def own_call(owner: int, body: Document | None = None) -> Call:
@@ -31,9 +30,16 @@ def own_call(owner: int, body: Document | None = None) -> Call:
     return Call(Account(owner, ""), Words(), body=body)
 
 
-async def plant(resource: Resource, id: str, owner: int, body: Document, services: Services) -> None:
-    """Store an object of the server's own making. Raises IdTaken when the id exists."""
-    new = judged_new(resource, own_call(owner, body), id)
+def planted_facts(resource: Resource) -> dict[str, Any]:
+    """What the server tells of an object of its own making."""
+    return {stamp.name: stamp.planted for stamp in resource.stamps if stamp.planted is not None}
+
+
+async def plant(
+    resource: Resource, id: str, owner: int, body: Document, services: Services, facts: Mapping[str, Any] = NO_FACTS
+) -> None:
+    """Store an object of the server's own making, about which it knows `facts`. Raises IdTaken when the id exists."""
+    new = judged_new(resource, own_call(owner, body), id, facts={**planted_facts(resource), **facts})
     await services.store.transact(lambda tx: new.store(tx, services))
 
 
@@ -46,11 +52,13 @@ async def plant_all(stock: Sequence[Planted], services: Services) -> None:
     async def store(tx: Transaction) -> None:
         for one in changed:
             record = await tx.get(one.resource.kind, one.id, STOCK_OWNER)
-            new = judged_new(one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=one.facts)
+            new = judged_new(
+                one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=planted_facts(one.resource)
+            )
             if record is None:
                 await new.store(tx, services)
             else:
-                facts = {stamp.name: stamp.initial for stamp in one.resource.stamps} | dict(one.facts)
+                facts = {stamp.name: stamp.initial for stamp in one.resource.stamps} | planted_facts(one.resource)
                 await _rewrite(one.resource, tx, record, {**new.fields, **facts}, "plant", services)
 
     await services.store.transact(store)
@@ -62,8 +70,11 @@ async def _is_planted(one: Planted, services: Services) -> bool:
     if shown is None:
         return False
     stored = orjson.loads(shown.body)
-    new = judged_new(one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=one.facts)
-    told = {**one.facts, **{name: stored[name] for name in (one.resource.id_member, "created_at", "updated_at")}}
+    new = judged_new(one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=planted_facts(one.resource))
+    told = {
+        **planted_facts(one.resource),
+        **{name: stored[name] for name in (one.resource.id_member, "created_at", "updated_at")},
+    }
     return bool(stored == framed(one.resource, new.fields, STOCK_OWNER, told))
 
 

@@ -229,6 +229,11 @@ ALLOWED: list[Any] = [
     pytest.param("tts", {"tts_engine": "elevenlabs", "voice_settings": {"speed": 0.7}}, id="as slow as it goes"),
     pytest.param("tts", {"tts_emotion_control": "true"}, id="a switch as the docs once spell it"),
     pytest.param("tts", {"pronunciation_dictionary_id": None}, id="no dictionary"),
+    pytest.param("conversational_flow", {"sleep_phrase": "Good night"}, id="a phrase to sleep and none to wake"),
+    pytest.param(
+        "perception", {"perception_model": "raven-0", "audio_awareness_queries": ["Is it loud?"]},
+        id="raven-0 asked what it hears",
+    ),
     pytest.param(
         "llm",
         {"tools": [{"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}]},

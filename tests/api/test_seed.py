@@ -142,13 +142,11 @@ def refused(palace: Inside, folder: Path, seed: Any) -> list[str]:
             id="a reference that leads nowhere",
         ),
         pytest.param(
-            {
-                "pals": [{**NEW_PAL, "default_face_id": "rbad"}],
-                "faces": [{"face_id": "rbad", "face_name": 1, "face": 1}],
-            },
-            ["faces[0]: /face_name: ", "faces[0]: /face: "],
+            {"pals": [{**NEW_PAL, "default_face_id": "rbad"}], "faces": [{"face_id": "rbad", "face": 1}]},
+            ["faces[0]: /face: "],
             id="what refers to something faulty is not told of",
         ),
+        pytest.param({"faces": [{"status": "new"}]}, ["faces[0]: /status: "], id="a fact that cannot be one"),
         pytest.param(
             {"faces": [{"face_id": STOCK_FACE, "face_name": "x"}]},
             [f"faces[0]: {STOCK_FACE} is a stock object: choose another id."],

@@ -36,6 +36,17 @@ def test_every_path_is_served_with_and_without_a_slash_and_no_redirect(
     assert member in answer.json()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_path_without_its_version_is_the_same_path(api: httpx.Client, new_pal: NewPal, family: str) -> None:
+    """Whether a client puts `/v2` into its URL or into its paths, nobody should have to know."""
+    one = f"/{family}/{new_pal()}"
+    assert api.get(one).json() == api.get(f"/v2{one}").json()
+    assert api.patch(one, json=[replace("/greeting", "Hello")]).status_code == 200
+    refused(api.get(f"/{family}/pdeadbeef000"), 400, f"Invalid {family[:-1]}_id")
+    assert api.post(one).headers["allow"] == api.post(f"/v2{one}").headers["allow"]
+    assert api.get(f"{one}/revisions/1").status_code == 200
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_writing_works_with_and_without_a_slash(api: httpx.Client, family: str, slash: str) -> None:

@@ -12,6 +12,8 @@ from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
 
 from tests.serving import KEY, Palace
 
+NAMED = {"user-agent": "livekit-plugins-tavus"}
+"""The plugin uses the HTTP session that it is given; this one tells the log of the server whose requests they are."""
 ONE_ATTEMPT = APIConnectOptions(max_retry=0)
 ECHO_PAL = {"pipeline_mode": "echo", "layers": {"transport": {"transport_type": "livekit"}}}
 """What the plugin makes: LiveKit's own agent thinks and speaks, the PAL shows the face."""
@@ -21,7 +23,7 @@ def with_plugin(url: str, use: Callable[[TavusAPI], Awaitable[Any]], **options: 
     """What `use` returns, handed a `TavusAPI` in an event loop and an HTTP session of its own."""
 
     async def run() -> Any:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(headers=NAMED) as session:
             return await use(TavusAPI(api_url=url, session=session, conn_options=ONE_ATTEMPT, **options))
 
     return asyncio.run(run())
@@ -87,9 +89,14 @@ def test_a_wrong_key_is_an_error_that_is_not_tried_again(plugin) -> None:
     assert "Invalid access token" in str(refused.value.body)
 
 
-def test_a_url_without_its_version_is_told_what_is_wrong(palace: Palace) -> None:
+def test_a_url_without_its_version_is_as_good(palace: Palace, api: httpx.Client) -> None:
+    persona_id = with_plugin(palace.url, lambda tavus: tavus.create_persona(), api_key=KEY)
+    assert api.get(f"/v2/personas/{persona_id}").status_code == 200
+
+
+def test_a_url_that_leads_nowhere_is_told_where_to_look(palace: Palace) -> None:
     with pytest.raises(APIStatusError) as refused:
-        with_plugin(palace.url, lambda tavus: tavus.create_persona(), api_key=KEY)
+        with_plugin(f"{palace.url}/v1", lambda tavus: tavus.create_persona(), api_key=KEY)
     assert refused.value.status_code == 404
     assert "/docs" in str(refused.value.body)
 

@@ -1,7 +1,10 @@
 """What every store promises about jobs and files."""
 
+from itertools import count
+
 from palace.storage import Record
 
+NUMBERS = count(1)
 EARLY, NOW, LATER = (f"2026-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
 
 
@@ -10,7 +13,7 @@ async def new_document(store, id):
 
 
 async def add(store, document, due_at=NOW, input=b"{}"):
-    await store.transact(lambda tx: tx.jobs.add("train_face", document, due_at, input))
+    await store.transact(lambda tx: tx.jobs.add(next(NUMBERS), "train_face", document, due_at, input))
 
 
 async def due(store, now=NOW, most=10):

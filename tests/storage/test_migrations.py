@@ -4,16 +4,19 @@ import asyncio
 import json
 import re
 import sqlite3
+from base64 import b64decode
 from contextlib import closing
 
 import apsw
 import pytest
 
 from palace.etags import content_etag
-from palace.storage import SqliteStore, StorageFailure
+from palace.storage import Listing, SqliteStore, StorageFailure
 from palace.storage.migrate import migrations
+from tests.generic.stored import check_indexes
 from tests.inside import inside
-from tests.storage.first_schema import MINE, ROWS, YOURS, text, write_first_schema
+from tests.serving import STOCK_FACE
+from tests.storage.first_schema import MINE, ROWS, YOURS, pal, text, write_first_schema
 
 DATABASE = "palace.db"
 
@@ -130,3 +133,58 @@ def test_the_secrets_of_an_old_file_open(folder):
                 id = document["pal_id"]
                 record = palace.run(palace.services.store.reading.get("pal", id, owner))
                 assert palace.secrets_of(record.secrets, id) == secrets
+
+
+# --- Indexes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_indexes_of_an_old_file_are_those_that_its_documents_would_get_today(folder):
+    with opened(folder):
+        assert check_indexes(folder) == sum("pal_id" in document for *_, document, _ in ROWS)
+
+
+@pytest.fixture
+def fourth(folder):
+    """The same folder, brought up to the fourth schema, with a deleted PAL, one without a name, and a draft."""
+    with closing(apsw.Connection(str(folder / DATABASE))) as file:
+        for name, function in (("content_etag", content_etag), ("from_base64", b64decode)):
+            file.create_scalar_function(name, function, deterministic=True)
+        for number, script in migrations()[1:4]:
+            file.execute(script)
+            file.pragma("user_version", number)
+        columns = "kind, id, owner, revision, base, etag, created_at, updated_at, deleted_at, body"
+        moment = "2026-03-01T00:00:00.000000Z"
+        for id, deleted_at, members in (
+            ("p00000000101", moment, {"pal_name": "Gone", "default_face_id": STOCK_FACE}),
+            ("p00000000102", None, {"pal_name": None, "default_face_id": None}),
+            ("p00000000103", None, {"pal_name": "", "default_face_id": ""}),
+        ):
+            row = ("pal", id, MINE, 1, 1, "e", moment, moment, deleted_at, text(pal(id, 1, **members)))
+            file.execute(f"INSERT INTO documents ({columns}) VALUES ({','.join('?' * len(row))})", row)
+    return folder
+
+
+def test_a_file_of_the_fourth_schema_gets_its_indexes_and_keeps_everything_else(fourth):
+    with closing(sqlite3.connect(fourth / DATABASE)) as file:
+        before = {name: rows(file, f"SELECT * FROM {name}") for name in ("documents", "revisions", "secrets", "claims")}
+    with opened(fourth) as file:
+        assert rows(file, "PRAGMA user_version") == [(migrations()[-1][0],)]
+        assert {name: rows(file, f"SELECT * FROM {name}") for name in before} == before
+        check_indexes(fourth)
+        deleted = "SELECT pointer, uses.id FROM uses JOIN documents ON seq = document WHERE documents.id = ?"
+        assert rows(file, deleted, "p00000000101") == [("/default_face_id", STOCK_FACE)]
+        assert rows(file, deleted, "p00000000102") == rows(file, deleted, "p00000000103") == []
+        file.execute("PRAGMA foreign_keys = ON")
+        file.execute("DELETE FROM documents")
+        assert rows(file, "SELECT count(*) FROM uses") == rows(file, "SELECT count(*) FROM labels") == [(0,)]
+
+
+def test_in_an_old_file_a_face_is_found_by_its_model_and_a_pal_uses_it(fourth):
+    fourth.rename(fourth.parent / "inside")
+    with inside(fourth.parent) as palace:
+        links = palace.services.store.reading.links
+        found = palace.run(links.search("face", MINE, Listing(labels={"model": ["PHOENIX-4"]})))
+        assert found.total_count >= 1
+        users = palace.run(links.users("face", STOCK_FACE, MINE))
+        assert [user.id for user in users][:2] == ["p00000000001", "p00000000003"]
+        assert "p00000000101" not in [user.id for user in users]

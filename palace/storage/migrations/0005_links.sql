@@ -28,3 +28,8 @@ INSERT INTO labels (document, label, value)
 SELECT seq, 'name', CAST(body AS TEXT) ->> ('$.' || kind || '_name')
 FROM documents
 WHERE CAST(body AS TEXT) ->> ('$.' || kind || '_name') IS NOT NULL;
+
+INSERT INTO labels (document, label, value)
+SELECT seq, 'model', CAST(body AS TEXT) ->> '$.model_name'
+FROM documents
+WHERE kind = 'face' AND CAST(body AS TEXT) ->> '$.model_name' IS NOT NULL;
