@@ -80,8 +80,8 @@ def unless_deleted(handler: Handler) -> Handler:
     return handle
 
 
-def knowing_verbose(handler: Handler) -> Handler:
-    """The handler, which takes `verbose` too: whatever it says, the answer is the same. Raises BadRequest."""
+def with_verbose(handler: Handler) -> Handler:
+    """The handler, which `?verbose` does not change; but it must be true or false, as everywhere."""
 
     async def handle(resource: Resource, call: Call, services: Services) -> Reply:
         verbs.flag(call.query, "verbose")
@@ -196,7 +196,7 @@ FACE = Resource(
             "listFaces",
             "List faces",
             "The faces that a PAL can show, oldest first.",
-            knowing_verbose(partial(verbs.list_page, style=LIST)),
+            with_verbose(partial(verbs.list_page, style=LIST)),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
             parameters=(*verbs.list_parameters(LIST), VERBOSE),
             answers_with="page",
@@ -211,7 +211,7 @@ FACE = Resource(
             "getFace",
             "Get a face",
             "One face. `thumbnail_image_url` can be read without a key.",
-            unless_deleted(knowing_verbose(verbs.read)),
+            with_verbose(unless_deleted(verbs.read)),
             answers={200: "The face.", 400: f"{UNKNOWN}.", 404: DELETED},
             parameters=(VERBOSE,),
         ),
