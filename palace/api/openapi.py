@@ -106,7 +106,8 @@ def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
     if not resource.endpoints or any(endpoint.body == "document" for endpoint in resource.endpoints):
         schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
     stamped: Schema = {_id_member(resource, is_legacy): {"type": "string", "readOnly": True}}
-    stamped |= {stamp.name: {**stamp.schema, "readOnly": True} for stamp in resource.stamps}
+    spelled = resource.aliases.legacy if is_legacy else {}
+    stamped |= {spelled.get(stamp.name, stamp.name): {**stamp.schema, "readOnly": True} for stamp in resource.stamps}
     stamped |= {member: {"type": "string", "format": "date-time", "readOnly": True} for member in READ_ONLY_TIMES}
     members = {**fields["properties"], **stamped}
     required = sorted(members.keys() - set(resource.sparse))

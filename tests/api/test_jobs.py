@@ -134,3 +134,9 @@ def test_nothing_is_fetched_for_a_face_that_was_not_stored(tmp_path: Path, pictu
         time.sleep(0.5)
         assert jobs(palace) == []
     assert pictures.asked == []
+
+
+def test_a_server_in_memory_has_jobs_too(tmp_path: Path, pictures: Site) -> None:
+    with start_palace(tmp_path / "data", "--ephemeral", *FLAGS) as palace, palace.client() as client:
+        assert finished(client, created(client, **wanted(pictures)))["status"] == "completed"
+        assert not palace.data.exists()

@@ -62,6 +62,9 @@ def test_the_example_of_every_kind_of_object_can_be_a_seed_and_is_made_once(fres
     seed = read_seed(path, RESOURCES, {})
     assert fresh.run(plant_seed(path, seed, fresh.account, fresh.services)) == len(kinds)
     assert fresh.run(plant_seed(path, seed, fresh.account, fresh.services)) == 0
+    first = {"newest_first": False, "limit": 1, "offset": 0}
+    faces = fresh.run(fresh.services.store.reading.page("face", fresh.account, owned="own", **first))
+    assert json.loads(faces.bodies[0])["status"] == "completed", "nobody would finish it"
 
 
 def test_it_makes_what_is_not_there_and_leaves_what_was_changed_or_deleted(tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ class Subject:
         """A member of the root as this family of routes spells it."""
         return self.words.pointer(f"/{member}")[1:]
 
+    @property
+    def spelled_id(self) -> str:
+        """The name of the id in paths of the reference: that of the host, where there is one."""
+        return self.id_member if self.host is None else self.host.id_member
+
     def inside(self, member: str) -> str:
         """The name used inside of a member of the root."""
         return self.resource.aliases.canonical.get(member, member)

@@ -2,10 +2,16 @@
 
 import re
 
+from jsonschema import Draft202012Validator
+
+from palace.api.openapi import build_openapi
 from palace.json_patch import equal
 from palace.resource import values_at
+from palace.resources import RESOURCES
+from palace.settings import Settings
 from tests.generic.subjects import Client, Subject, subjects
 
+DOCUMENT = build_openapi(RESOURCES, Settings())
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|\+00:00)")
 ETAG = re.compile(r'"[!#-~]+"')
 
@@ -58,6 +64,17 @@ def test_both_forms_of_a_path_are_served_and_head_is_get_without_the_body(client
     assert plain.content == slashed.content
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["etag"] == plain.headers["etag"]
+
+
+@subjects("GET /{id}")
+def test_answers_are_as_the_reference_describes_them(client: Client, subject: Subject) -> None:
+    names, spelled = subject.resource.names, f"{subject.path}/{{{subject.spelled_id}}}"
+    place = subject.at(client.make(subject) if subject.has("POST") else names.example_id)
+    for path, shown in ((spelled, client.http.get(place)), (subject.path, client.http.get(subject.path))):
+        operation = DOCUMENT["paths"][path].get("get")
+        if operation is not None:
+            described = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            Draft202012Validator({**described, "components": DOCUMENT["components"]}).validate(shown.json())
 
 
 @subjects("GET", "GET /{id}")
