@@ -1,5 +1,6 @@
 """Fixtures for all tests: a running server, a client of it, a PAL to work on."""
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -14,6 +15,15 @@ from tests.serving import STOCK_FACE, Palace, start_palace
 def pytest_sessionfinish() -> None:
     """After the last test every server has been stopped, and its log is complete."""
     recording.finish()
+
+
+@pytest.fixture(autouse=True)
+def the_umask_stays() -> Iterator[None]:
+    """A server makes private files; one that runs in this process must not make those of later tests private too."""
+    mask = os.umask(0)
+    os.umask(mask)
+    yield
+    os.umask(mask)
 
 
 @pytest.fixture(scope="session")
