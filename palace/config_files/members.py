@@ -8,8 +8,8 @@ from typing import Any
 from palace.config_files.references import has_reference, missing_variables, resolved
 from palace.json_patch import equal
 from palace.masks import MASK
-from palace.resources.conferencing import CONFERENCING
 from palace.resources.pals import PAL
+from palace.resources.pals.conferencing import CONFERENCING
 from palace.revisions.changes import ABSENT, as_patch, changes
 from palace.vocabulary import canonical_document
 

@@ -1,11 +1,11 @@
 """What exists: the list of all resources. One file tells everything about one of them."""
 
 from palace.resources.faces import FACE
-from palace.resources.guardrail_sets import GUARDRAIL_SET
 from palace.resources.guardrails import GUARDRAIL
+from palace.resources.guardrails.sets import GUARDRAIL_SET
 from palace.resources.objectives import OBJECTIVES
-from palace.resources.pal_skills import PAL_SKILLS
 from palace.resources.pals import PAL
+from palace.resources.pals.skills import PAL_SKILLS
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palace.json_patch import equal, format_pointer
-from palace.resources.layers import Layers
 from palace.resources.pals import Pal
+from palace.resources.pals.layers import Layers
 from palace.revisions.blame import Blame, Since
 from tests.acceptance.random_pals import free_forms, whole_layers, words
 from tests.api.attaching import put

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from palace.json_patch import format_pointer
 from palace.resource import Problem
-from palace.resources.objective_graph import loops, roots
 from palace.resources.objectives import Objectives, rules
+from palace.resources.objectives.graph import loops, roots
 
 NAMES = ["a", "b", "c", "d", "e"]
 

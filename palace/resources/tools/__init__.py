@@ -1,6 +1,6 @@
 """Tools: what a PAL can do besides talking, as functions that its language model calls (contract 5).
 
-A PAL uses those in its `tool_ids`; `pal_tools.py` attaches and detaches them.
+A PAL uses those in its `tool_ids`; `palace.resources.pals.tools` attaches and detaches them.
 """
 
 import json
@@ -16,7 +16,7 @@ from palace.call import STOCK_OWNER, Call, Reply
 from palace.errors import BadRequest, Detail
 from palace.masks import MASK
 from palace.resource import Claim, Document, Endpoint, Names, Problem, Resource, Services, Stamp, Wording, value_at
-from palace.resources.tool_delivery import (
+from palace.resources.tools.delivery import (
     RESERVED_PREFIX,
     SECRET_OF,
     SECRETS,

@@ -28,7 +28,7 @@ from palace.resource import (
     Services,
     Stamp,
 )
-from palace.resources.conferencing import (
+from palace.resources.pals.conferencing import (
     CONFERENCING,
     CONFERENCING_DOMAIN,
     TAKEN,
@@ -37,16 +37,16 @@ from palace.resources.conferencing import (
     conferencing_rules,
     refuse_mixed_conferencing,
 )
-from palace.resources.effective import EFFECTIVE
-from palace.resources.layers import (
+from palace.resources.pals.effective import EFFECTIVE
+from palace.resources.pals.layers import (
     HOSTED_MODEL_PREFIX,
     Layers,
     Llm,
     Tts,
 )
-from palace.resources.pal_skills import delete_with_pal, restore_with_pal
-from palace.resources.pal_tools import MOST_ATTACHED, PAL_TOOLS, UNKNOWN_TOOL, attachable
-from palace.resources.synonyms import SYNONYMS
+from palace.resources.pals.skills import delete_with_pal, restore_with_pal
+from palace.resources.pals.synonyms import SYNONYMS
+from palace.resources.pals.tools import MOST_ATTACHED, PAL_TOOLS, UNKNOWN_TOOL, attachable
 from palace.validation import Model
 from palace.verbs.writing import Outcome
 from palace.vocabulary import aliases

@@ -14,7 +14,7 @@ from palace import verbs
 from palace.call import Call, Reply
 from palace.resource import Document, Endpoint, Names, Problem, Resource, Services, Wording
 from palace.resources.members import CallbackUrl, Modality, PlainName
-from palace.resources.objective_graph import loops, roots
+from palace.resources.objectives.graph import loops, roots
 from palace.validation import Model
 from palace.verbs.writing import Outcome, judged_new, shown
 

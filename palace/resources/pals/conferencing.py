@@ -10,7 +10,7 @@ from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail
 from palace.json_patch import Operation, equal
 from palace.resource import Document, Problem, Resource, Services, value_at
-from palace.resources.layers import LONGEST_USERNAME, USERNAME_PATTERN, Conferencing
+from palace.resources.pals.layers import LONGEST_USERNAME, USERNAME_PATTERN, Conferencing
 
 CONFERENCING = ("layers", "conferencing")
 CONFERENCING_DOMAIN = "tavusinvite.com"

@@ -22,7 +22,7 @@ from palace.resource import (
     Services,
     Stamp,
 )
-from palace.resources.new_faces import body_schema, create
+from palace.resources.faces.making import body_schema, create
 from palace.storage import Transaction
 from palace.validation import Model, refuse
 from palace.verbs.deleting import erase, take_away

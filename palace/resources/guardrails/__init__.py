@@ -15,10 +15,10 @@ from palace import verbs
 from palace.call import Call, Reply
 from palace.etags import tags_in
 from palace.resource import Document, Endpoint, Handler, Names, Parameter, Resource, Services
-from palace.resources import guardrail_sets as sets
-from palace.resources.guardrail_models import Guardrail
-from palace.resources.guardrail_sets import GUARDRAIL_SET
-from palace.resources.guardrail_twins import GUARDRAIL_KIND, store_guardrail
+from palace.resources.guardrails import sets
+from palace.resources.guardrails.models import Guardrail
+from palace.resources.guardrails.sets import GUARDRAIL_SET
+from palace.resources.guardrails.twins import GUARDRAIL_KIND, store_guardrail
 from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.writing import Outcome, shown
 

@@ -11,8 +11,8 @@ import orjson
 from palace import verbs
 from palace.call import Call, Reply
 from palace.resource import Document, Endpoint, Handler, Names, Problem, Reference, Resource, Services, Wording
-from palace.resources.guardrail_models import GuardrailSet
-from palace.resources.guardrail_twins import GUARDRAIL_KIND, SET_KIND, change_twins, store_new_set, store_set
+from palace.resources.guardrails.models import GuardrailSet
+from palace.resources.guardrails.twins import GUARDRAIL_KIND, SET_KIND, change_twins, store_new_set, store_set
 from palace.verbs.writing import Outcome, shown
 
 WORDING = Wording(

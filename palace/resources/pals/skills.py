@@ -16,7 +16,7 @@ from palace.clock import timestamp
 from palace.errors import ClientError, Detail, PreconditionFailed, SkillNotAttached, UnknownSkill
 from palace.etags import is_matched, tags_in
 from palace.resource import Document, Endpoint, Handler, Legacy, Names, Parameter, Resource, Services, Wording
-from palace.resources.attachments import (
+from palace.resources.pals.attachments import (
     Attachment,
     Attachments,
     PalSkills,
