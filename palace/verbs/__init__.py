@@ -8,7 +8,7 @@ from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch, without_read_only
 from palace.verbs.planting import Planted, plant, plant_all, put_facts
-from palace.verbs.queries import flag, one_of, whole_number
+from palace.verbs.queries import flag, whole_number
 from palace.verbs.reading import read
 from palace.verbs.writing import create, create_at
 
@@ -26,7 +26,6 @@ __all__ = [
     "history_endpoints",
     "list_page",
     "list_parameters",
-    "one_of",
     "page_schema",
     "patch",
     "plant",

@@ -23,7 +23,9 @@ def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
 def as_number(text: str, name: str) -> int:
     """The text of a parameter as an integer. Raises BadRequest."""
     if not text.removeprefix("-").isdecimal() or not text.isascii():
-        raise BadRequest(f"Bad Request. {name} must be a whole number.", [Detail("invalid_query", "Not an integer.")])
+        problem = "Not a valid integer."
+        detail = Detail("invalid_query", problem, facts={"parameter": name})
+        raise BadRequest(f"Bad Request. {{'{name}': ['{problem}']}}", [detail])
     return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
 
 
@@ -38,12 +40,14 @@ def one_of(query: Mapping[str, str], name: str, allowed: Sequence[str], default:
     return text
 
 
-def flag(query: Mapping[str, str], name: str) -> bool:
-    """A query parameter that is `true` or `false`; false when it is missing, true when it has no value.
+def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """A query parameter that is `true` or `false`, in any case; `default` when it is missing, true without a value.
 
     Raises BadRequest.
     """
-    return name in query and one_of(query, name, ("true", "false"), "true") == "true"
+    if name not in query:
+        return default
+    return one_of({name: query[name].lower()}, name, ("true", "false"), "true") == "true"
 
 
 def is_dry_run(query: Mapping[str, str]) -> bool:

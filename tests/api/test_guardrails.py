@@ -161,6 +161,13 @@ def test_a_list_says_what_its_parameters_take(api: httpx.Client, query: str) -> 
     assert refused(api.get(f"{GUARDRAILS}?{query}"), 400)[0]["code"] == "invalid_query"
 
 
+@pytest.mark.parametrize("written", ["False", "FALSE"])
+def test_a_flag_may_be_written_as_other_languages_write_it(api: httpx.Client, written: str) -> None:
+    said = api.get(f"{GUARDRAILS}?legacy={written}&verbose=True&limit=1")
+    assert said.json() == api.get(f"{GUARDRAILS}?legacy=false&verbose=true&limit=1").json()
+    assert set(said.json()) == {"data", "total_count", "page", "limit"}
+
+
 def test_verbose_tells_which_pals_use_it(fresh: httpx.Client, api: httpx.Client, new_pal: NewPal) -> None:
     guardrail = made(api, guardrail_name="seen")
     pal = new_pal(guardrail_ids=[guardrail, guardrail], pal_name="Night Desk")

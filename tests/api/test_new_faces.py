@@ -66,7 +66,7 @@ WITH_VOICE = {"train_image_url": PICTURE, "voice_name": "calm-alto"}
             "Bad Request. {'properties': {'green': ['Unknown field.']}}",
             id="an unknown property",
         ),
-        pytest.param([], "Bad Request. {'_schema': ['Not a valid mapping type.']}", id="no object"),
+        pytest.param([], "Bad Request. {'_schema': ['Invalid input type.']}", id="no object"),
     ],
 )
 def test_a_face_that_cannot_be_made_is_refused_at_once(api: httpx.Client, body: Any, sentence: str) -> None:

@@ -194,6 +194,17 @@ def test_a_query_that_makes_no_sense_is_400(api: httpx.Client, query: str) -> No
     refused(api.get(f"/v2/pals?{query}"), 400)
 
 
+def test_what_is_wrong_with_a_query_is_told_in_the_words_of_the_api(api: httpx.Client) -> None:
+    [detail] = refused(api.get("/v2/pals?page=x"), 400, "Bad Request. {'page': ['Not a valid integer.']}")
+    assert (detail["code"], detail["parameter"]) == ("invalid_query", "page")
+
+
+def test_reading_takes_the_parameters_of_other_versions_and_ignores_them(api: httpx.Client) -> None:
+    pal = create(api).json()["pal_id"]
+    for query in ("verbose=true", "include_settings=true", "source=draft"):
+        assert api.get(f"/v2/pals/{pal}?{query}").json() == document(api, pal)
+
+
 # --- User names of meetings -------------------------------------------------------------------------------------------
 
 

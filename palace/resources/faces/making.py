@@ -114,6 +114,8 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
 
 def _valid(body: Any, allowed: Networks) -> NewFace:
     """What was sent, if it is valid. Raises InvalidDocument and its kin."""
+    if not isinstance(body, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
     try:
         new = NewFace.model_validate(body)
     except ValidationError as error:

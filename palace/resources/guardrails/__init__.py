@@ -56,7 +56,7 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
 async def list_either(resource: Resource, call: Call, services: Services) -> Reply:
     """Sets, as clients from before expect; with `?legacy=false` guardrails, in pages counted from 0 (contract 9)."""
     is_verbose = verbs.flag(call.query, "verbose")
-    if verbs.one_of(call.query, "legacy", ("true", "false"), "true") == "true":
+    if verbs.flag(call.query, "legacy", default=True):
         return await sets.list_sets(GUARDRAIL_SET, call, services)
     reply = await verbs.list_page(resource, call, services, style=LIST)
     if not is_verbose:
@@ -269,6 +269,10 @@ GUARDRAIL = Resource(
             "Deletes a guardrail, and takes it out of its set and of every PAL; or a set with all of its guardrails.",
             either(verbs.delete, sets.delete),
             answers={204: "Deleted.", 404: UNKNOWN},
+            differs=(
+                "An unknown id is always 404; the published page also has a 400 `Invalid guardrails_id`, without "
+                "telling the two apart.",
+            ),
         ),
         *history(),
     ),
