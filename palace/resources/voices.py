@@ -57,6 +57,9 @@ VOICE = Resource(
                 "The voices are this server's own, under names of its own, and `audio_url` is null: they cannot be "
                 "listened to yet.",
                 "`page=0` is the first page, as is `page=1`, because the official command line asks for it.",
+                "The face is named by `face_id` only: there is no older path of voices, whose words would be "
+                "`replica_id`.",
+                "`tags` are objects with a `tag_name`, as this list was first published; newer pages show plain texts.",
             ),
         ),
     ),

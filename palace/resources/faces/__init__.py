@@ -125,6 +125,11 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
 # --- The resource -----------------------------------------------------------------------------------------------------
 
 LIST = verbs.ListStyle(page_size=20, owned_by="face_type", ids="face_ids", labels={"model_name": "model"})
+SORT = Parameter(
+    "sort",
+    {"enum": ["asc", "desc", "recommended"], "default": LIST.default_sort},
+    "By time of creation: upwards or downwards; `recommended` is upwards, with the stock faces first.",
+)
 VERBOSE = Parameter("verbose", {"type": "boolean"}, "Changes nothing: `face_type` is always there.")
 
 EXAMPLE: Document = {"face_name": "Studio portrait", "default_voice_id": "v1f73c4a86a76"}
@@ -198,7 +203,7 @@ FACE = Resource(
             "The faces that a PAL can show, oldest first.",
             with_verbose(partial(verbs.list_page, style=LIST)),
             answers={200: "One page of faces.", 400: "A query parameter is not valid."},
-            parameters=(*verbs.list_parameters(LIST), VERBOSE),
+            parameters=(*(SORT if one.name == "sort" else one for one in verbs.list_parameters(LIST)), VERBOSE),
             answers_with="page",
             differs=(
                 "`sort=recommended` is the order of creation: stock faces, which are the recommended ones, come first.",

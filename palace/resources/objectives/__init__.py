@@ -310,6 +310,10 @@ OBJECTIVES = Resource(
             "Deletes the set; PALs that used it use none.",
             verbs.delete,
             answers={204: "Deleted.", 404: UNKNOWN},
+            differs=(
+                "An unknown id is always 404; the published page also has a 400 `Invalid objectives_id`, without "
+                "telling the two apart.",
+            ),
         ),
         verbs.references_endpoint("an objective set", 404),
         *verbs.history_endpoints("an objective set", unknown=404),
