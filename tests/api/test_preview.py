@@ -235,7 +235,7 @@ def test_a_preview_is_refused_as_the_write_is(
     assert (refused(seen, status), seen.json()["message"]) == (refused(done, status), done.json()["message"])
 
 
-@pytest.mark.parametrize("query", ["dry_run=1", "dry_run=yes", "dry_run=TRUE", "dry_run=true ", "dry_run=truefalse",
+@pytest.mark.parametrize("query", ["dry_run=1", "dry_run=yes", "dry_run=treu", "dry_run=true ", "dry_run=truefalse",
                                    "dry-run=true", "dryRun=true", "DRY_RUN=true", "dryrun"])  # fmt: skip
 @pytest.mark.parametrize("headers", [{}, {"idempotency-key": "k"}])
 def test_what_is_nearly_a_preview_is_refused_and_changes_nothing(
@@ -251,7 +251,8 @@ def test_what_is_nearly_a_preview_is_refused_and_changes_nothing(
     assert len(revisions(api, pal)) == 1
 
 
-@pytest.mark.parametrize(("query", "is_preview"), [("dry_run", True), ("dry_run=", True), ("dry_run=false", False)])
+@pytest.mark.parametrize(("query", "is_preview"), [("dry_run", True), ("dry_run=", True), ("dry_run=True", True),
+                                                    ("dry_run=false", False), ("dry_run=False", False)])  # fmt: skip
 def test_without_a_value_it_is_a_preview_and_with_false_it_is_none(
     api: httpx.Client, new_pal: NewPal, query: str, is_preview: bool
 ) -> None:
