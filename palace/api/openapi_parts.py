@@ -98,7 +98,7 @@ WRITE_PARAMETERS: list[Schema] = [
     {
         "name": "comment",
         "in": "query",
-        "schema": {"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
+        "schema": {"type": "string", "maxLength": 500, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"},
         "allowEmptyValue": True,
         "description": "Why; shown in the history. Also as the header `x-comment`, percent-encoded.",
     },
