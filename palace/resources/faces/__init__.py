@@ -200,7 +200,7 @@ FACE = Resource(
             answers_with="page",
             differs=(
                 "`sort=recommended` is the order of creation: stock faces, which are the recommended ones, come first.",
-                "`face_type` is there without `verbose` too: who does not look for it does not mind.",
+                "`face_type` is there without `verbose` too: clients that do not know it ignore it.",
             ),
         ),
         Endpoint(
