@@ -49,7 +49,7 @@ UP_TO_DATE := tests/docs/test_documentation.py::test_generated_pages_are_up_to_d
 compatibility: $(VENV)/installed-clients $(CLIENTS)/installed ## See what the API answers to whom, and write the page on it anew.
 	rm -rf $(OBSERVED)
 	PALACE_OBSERVED=$(OBSERVED) $(BIN)/pytest -q -m 'not hypothesis' --deselect $(UP_TO_DATE) --ignore tests/docs/test_compatibility.py \
-		tests/api tests/clients tests/docs $(wildcard tests/generic)
+		tests/api tests/clients tests/docs tests/generic
 	$(BIN)/python -m tests.recording write $(OBSERVED)
 	$(BIN)/python -m docs.generate
 

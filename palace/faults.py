@@ -6,6 +6,7 @@ shorter than those of this server's own errors (contract 1.4).
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
@@ -224,7 +225,9 @@ def _planned(entry: Any, place: str) -> Planned:
     return Planned(fault, times, method and method.upper(), path, path and _pattern(path))
 
 
-def _members(value: Any, place: str, needed: set[str], others: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+def _members(
+    value: Any, place: str, needed: AbstractSet[str], others: AbstractSet[str] = frozenset()
+) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidFault("It is an object.", place)
     for name in value.keys() - needed - others:

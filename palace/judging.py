@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from palace.json_patch import Operation, equal
 from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, value_at
 from palace.storage import NameTaken, Transaction
-from palace.validation import problems_of, refuse
+from palace.validation import as_object, problems_of, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Judged:
 
     def repeats(self, resource: Resource, before: Document) -> bool:
         """Whether it has the very members of the stored document `before`, with their values."""
-        return equal(self.stored, {name: value for name, value in before.items() if name not in resource.read_only})
+        return equal(self.stored, resource.written_in(before))
 
     def is_same_as(self, resource: Resource, before: Document) -> bool:
         """Whether it says the same as the stored document `before`, once both have their defaults filled in.
@@ -30,7 +30,7 @@ class Judged:
         """
         if _contradict(self.stored, before):
             return False
-        fields = {name: value for name, value in before.items() if name not in resource.read_only}
+        fields = resource.written_in(before)
         try:
             return equal(self.model.model_dump(), resource.model.model_validate(fields).model_dump())
         except ValidationError:  # A rule became stricter after `before` was stored.
@@ -78,9 +78,7 @@ def _worded(resource: Resource, problem: Problem) -> Problem:
 
 def writable(resource: Resource, before: Document, after: Any) -> tuple[Document, list[Problem]]:
     """What the client may write of `after`, and a problem for each member of the server's that would change."""
-    if not isinstance(after, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    fields = dict(after)
+    fields = dict(as_object(after))
     changed = [name for name in resource.read_only if not equal(fields.pop(name, None), before[name])]
     return fields, [Problem((name,), "read_only", "Read-only field.") for name in changed]
 

@@ -275,6 +275,10 @@ class Resource:
         """The members that only the server writes."""
         return (self.id_member, *self.stamped, *READ_ONLY_TIMES)
 
+    def written_in(self, document: Document) -> Document:
+        """What clients write of a document: all but the members that only the server writes."""
+        return {name: value for name, value in document.items() if name not in self.read_only}
+
     def unknown(self) -> InvalidId:
         """What a client is told about an id that does not exist, or is not its own."""
         status, text = self.wording.unknown or (400, f"Invalid {self.id_member}")

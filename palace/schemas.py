@@ -66,8 +66,8 @@ def _problems(error: "ValidationError") -> Iterator[Problem]:
     place: Sequence[str | int] = tuple(error.absolute_path)
     keyword, limit = str(error.validator), error.validator_value
     if keyword == "required":
-        yield from _each(place, [name for name in limit if name not in error.instance], "missing",
-                         "Missing data for required field.")  # fmt: skip
+        missing = [name for name in limit if name not in error.instance]
+        yield from _each(place, missing, "missing", "Missing data for required field.")
     elif keyword == "additionalProperties" and limit is False:
         yield from _each(place, _unknown(error), "unknown_field", "Unknown field.")
     else:

@@ -72,6 +72,13 @@ def _discriminator(context: Mapping[str, Any]) -> str:
     return str(context["discriminator"]).strip("'")
 
 
+def as_object(sent: Any) -> dict[str, Any]:
+    """What was sent, if it is an object. Raises InvalidDocument."""
+    if not isinstance(sent, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    return sent
+
+
 def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) -> ClientError:
     """The 400 that tells all `problems`, each blamed on the operation that caused it, where there is one."""
     blame = _Blame(operations)

@@ -1,8 +1,9 @@
-"""Reading what a client sends: its size, its media type, its JSON."""
+"""Reading what a client sends: its size, its media type, its JSON. And sending JSON back."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import Receive, Scope
+from starlette.types import Receive, Scope, Send
 
 from palace.errors import BodyTooLarge, Detail, MalformedJson, MalformedPatch, UnsupportedMediaType
 from palace.json_patch import InvalidJson, Limits, read_json
@@ -98,3 +99,12 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return bytes(value).decode("latin-1")
     return None
+
+
+async def send_json(status: int, body: bytes | None, headers: Mapping[str, str], send: Send) -> None:
+    """An answer with this JSON; without a body it has no content-length either, as 204 and 304 want it (RFC 9110)."""
+    told = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    if body is not None:
+        told += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode("ascii"))]
+    await send({"type": "http.response.start", "status": status, "headers": told})
+    await send({"type": "http.response.body", "body": body or b""})

@@ -5,7 +5,7 @@ These paths are not in the OpenAPI document: that describes what clients of the 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -115,7 +115,7 @@ def _clock_setting(services: Services) -> Handler:
     return set_clock
 
 
-def _wanted_time(body: Any, services: Services) -> Any:
+def _wanted_time(body: Any, services: Services) -> datetime:
     if not isinstance(body, dict) or len(body) != 1 or not body.keys() <= {"advance_seconds", "now"}:
         raise _refusal("invalid_clock", 'Send {"advance_seconds": 60} or {"now": "2026-01-01T00:00:00Z"}.', "")
     [(name, value)] = body.items()

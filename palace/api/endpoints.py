@@ -20,6 +20,7 @@ from palace.api.bodies import (
     parse_document,
     parse_patch,
     read_body,
+    send_json,
 )
 from palace.api.idempotency import answered_once
 from palace.call import Call, Reply
@@ -28,7 +29,7 @@ from palace.resource import Endpoint, Resource, Services
 from palace.verbs.queries import checked_comment
 from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
 
-JSON = (b"content-type", b"application/json")
+READ_METHODS = ("GET", "HEAD")
 
 
 class ResourcePath:
@@ -120,14 +121,9 @@ class ResourcePath:
 
 
 async def send_reply(reply: Reply, words: Words, send: Send) -> None:
-    """The reply in the words of its route. 204 and 304 have neither a body nor a content-length (RFC 9110)."""
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    if reply.status not in (204, 304):
-        headers += [JSON, (b"content-length", str(len(body := _spelled(reply, words))).encode("ascii"))]
-    else:
-        body = b""
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    """The reply in the words of its route."""
+    body = None if reply.status in (204, 304) else _spelled(reply, words)
+    await send_json(reply.status, body, reply.headers, send)
 
 
 def _spelled(reply: Reply, words: Words) -> bytes:

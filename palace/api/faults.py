@@ -1,13 +1,12 @@
 """The fault lab: requests fail on purpose, so that clients can be tested. Absent where it is switched off."""
 
 import asyncio
-from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from palace.api.bodies import header
+from palace.api.bodies import header, send_json
 from palace.api.gateway import send_error
 from palace.errors import BadRequest, Detail
 from palace.faults import Fault, InvalidFault, Plan, read_fault
@@ -62,7 +61,7 @@ class FaultLab:
             if message["type"] == "http.response.start":
                 if fault.is_after:
                     await asyncio.sleep(fault.seconds)
-                message["headers"] = [*message["headers"], _mark(fault)]
+                message["headers"] = [*message["headers"], (HEADER, fault.text.encode("ascii"))]
             await send(message)
 
         if not fault.is_after:
@@ -82,16 +81,5 @@ async def _drop(scope: Scope, receive: Receive) -> None:
 
 
 async def _answer(fault: Fault, send: Send) -> None:
-    body = orjson.dumps(dict(fault.body))
-    headers: list[Any] = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode("ascii")),
-        *((name.encode("ascii"), value.encode("ascii")) for name, value in fault.headers.items()),
-        _mark(fault),
-    ]
-    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _mark(fault: Fault) -> tuple[bytes, bytes]:
-    return HEADER, fault.text.encode("ascii")
+    headers = {**fault.headers, HEADER.decode(): fault.text}
+    await send_json(fault.status, orjson.dumps(dict(fault.body)), headers, send)

@@ -7,7 +7,7 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from palace.api.bodies import Disconnected, header
+from palace.api.bodies import Disconnected, header, send_json
 from palace.clock import Clock
 from palace.errors import ClientError, Detail, NoSuchRoute, ServerError
 from palace.errors import StoreUnavailable as Unavailable
@@ -119,14 +119,8 @@ def _who(scope: Scope) -> dict[str, Any]:
 
 async def send_error(error: ClientError, scope: Scope, send: Send) -> None:
     """The answer to a mistake, as JSON, in the words of the route."""
-    body = orjson.dumps(error.body(scope.get("palace.words", Words()), scope["palace.request_id"]))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode("ascii")),
-        *((name.encode("ascii"), value.encode("latin-1")) for name, value in error.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    body = error.body(scope.get("palace.words", Words()), scope["palace.request_id"])
+    await send_json(error.status, orjson.dumps(body), error.headers, send)
 
 
 async def no_such_route(scope: Scope, receive: Receive, send: Send) -> None:

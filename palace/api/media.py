@@ -4,11 +4,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from palace.api.endpoints import not_allowed
+from palace.api.endpoints import READ_METHODS, not_allowed
 from palace.errors import NoSuchFile
 from palace.resource import Services
 
-READ_METHODS = ("GET", "HEAD")
 HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
     "x-content-type-options": "nosniff",

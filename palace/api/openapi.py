@@ -235,11 +235,9 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
     responses: Schema = {}
     for status, meaning in sorted(answers.items()):
         response: Schema = {"description": meaning}
-        if status == 201:
-            response["content"] = {"application/json": _published_answer(resource, endpoint, is_legacy)}
-            response["headers"] = _answer_headers(endpoint)
-        elif status == 200:
-            response["content"] = {"application/json": _answer(resource, endpoint, is_legacy)}
+        if status in (200, 201):
+            described = _answer if status == 200 else _published_answer
+            response["content"] = {"application/json": described(resource, endpoint, is_legacy)}
             response["headers"] = _answer_headers(endpoint)
         elif status == 304:
             response["headers"] = VERSION_HEADERS | headers_of(x_message="Why there is no body.")

@@ -10,13 +10,12 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from palace.api.endpoints import not_allowed
+from palace.api.endpoints import READ_METHODS, not_allowed
 from palace.api.openapi import build_openapi
 from palace.api.reference import LLMS_TEXT, REFERENCE_PAGE
 from palace.resource import Resource
 from palace.settings import Settings
 
-READ_METHODS = ("GET", "HEAD")
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """The same text five times as fast, where PyYAML was built with libyaml."""
 

@@ -31,7 +31,8 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
     async def run() -> T:
         settings = settings_from(flags)
         if settings.ephemeral:
-            raise StorageFailure("PALACE_EPHEMERAL is set: there is no data folder to work on.")
+            problem = "PALACE_EPHEMERAL is set, so there is no data folder to work on."
+            raise StorageFailure(f"{problem} Unset it to work on the one that --data names.")
         if not may_create and not (settings.data / DATABASE).exists():
             raise StorageFailure(f"There is no database in {settings.data}; name its folder with --data.")
         return await work(settings)

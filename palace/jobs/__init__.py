@@ -2,8 +2,9 @@
 
 from palace.jobs.faces import TRAIN_FACE
 from palace.jobs.runner import Work, keep_working
+from palace.resources.faces.making import JOB
 
-JOBS: dict[str, Work] = {"train_face": TRAIN_FACE}
+JOBS: dict[str, Work] = {JOB: TRAIN_FACE}
 """What is done for a job of each kind."""
 
 __all__ = ["JOBS", "keep_working"]

@@ -50,11 +50,13 @@ class Work:
 async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
     """Carry out jobs until cancelled, first those that another process left behind."""
     working: set[asyncio.Task[None]] = set()
-    recovered = False
+    is_recovered = False
     try:
         while True:
             try:
-                recovered = recovered or await services.store.transact(lambda tx: tx.jobs.recover()) >= 0
+                if not is_recovered:
+                    await services.store.transact(lambda tx: tx.jobs.recover())
+                    is_recovered = True
                 due = await _taken(AT_ONCE - len(working), services)
             except StorageFailure as error:
                 log.error("could not look for jobs", problem=str(error))
@@ -95,8 +97,8 @@ async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> N
         store = await kind.carry_out(job, services)
     except Exception as error:
         failure = error if isinstance(error, JobFailed) else JobFailed(UNFINISHED, is_temporary=True)
-        log.warning("job failed", kind=job.kind, id=job.id, attempt=attempts, problem=failure.text,
-                    exc_info=None if failure is error else error)  # fmt: skip
+        cause = None if failure is error else error
+        log.warning("job failed", kind=job.kind, id=job.id, attempt=attempts, problem=failure.text, exc_info=cause)
         if failure.is_temporary and attempts < MOST_ATTEMPTS:
             wait = FIRST_WAIT_SECONDS * WAIT_GROWS_BY ** (attempts - 1)
             await _settled(job, "waiting", attempts, None, services, wait)

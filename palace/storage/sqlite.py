@@ -29,7 +29,7 @@ IN_MEMORY = ":memory:"
 
 
 @dataclass(slots=True)
-class _Job:
+class _Write:
     """Work for one transaction, which it shares with others unless it needs the whole database for itself."""
 
     work: Work[Any]
@@ -73,7 +73,7 @@ class SqliteStore:
         self._transaction = Transaction(self._writing)
         self._is_in_memory = path is None
         self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
-        self._queue: deque[_Job] = deque()
+        self._queue: deque[_Write] = deque()
         self._drain: asyncio.Task[None] | None = None
 
     async def transact(self, work: Work[T]) -> T:
@@ -115,11 +115,11 @@ class SqliteStore:
         self._writing.close()
 
     async def _queued(self, work: Work[T], *, is_alone: bool = False) -> T:
-        job = _Job(work, asyncio.get_running_loop().create_future(), is_alone)
-        self._queue.append(job)
+        write = _Write(work, asyncio.get_running_loop().create_future(), is_alone)
+        self._queue.append(write)
         if self._drain is None:
             self._drain = asyncio.create_task(self._drain_queue())
-        result: T = await job.done
+        result: T = await write.done
         return result
 
     async def _drain_queue(self) -> None:
@@ -128,8 +128,8 @@ class SqliteStore:
                 await self._gather()
                 group = self._next_group()
                 await (self._run_alone(group[0]) if group[0].is_alone else self._commit_group(group))
-                for job in group:
-                    job.finish()
+                for write in group:
+                    write.finish()
         finally:
             self._drain = None
 
@@ -143,18 +143,18 @@ class SqliteStore:
             waiting = len(self._queue)
             await asyncio.sleep(0)
 
-    def _next_group(self) -> list[_Job]:
+    def _next_group(self) -> list[_Write]:
         group = [self._queue.popleft()]
         while self._queue and len(group) < LARGEST_GROUP and not (group[0].is_alone or self._queue[0].is_alone):
             group.append(self._queue.popleft())
         return group
 
-    async def _run_alone(self, job: _Job) -> None:
+    async def _run_alone(self, write: _Write) -> None:
         try:
-            job.result = await job.work(self._transaction)
+            write.result = await write.work(self._transaction)
         except Exception as error:
-            job.error = StorageFailure(f"The database could not be copied: {error}")
-            job.error.__cause__ = error
+            write.error = StorageFailure(f"The database could not be copied: {error}")
+            write.error.__cause__ = error
 
     async def _waiting_for_disk(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Carry out what waits for the disk: in a thread, where there is a disk."""
@@ -163,16 +163,16 @@ class SqliteStore:
         else:
             await asyncio.get_running_loop().run_in_executor(self._committer, work, *arguments)
 
-    async def _commit_group(self, group: list[_Job]) -> None:
-        """All jobs in one transaction. A failed commit fails every job: some may have read what others wrote."""
+    async def _commit_group(self, group: list[_Write]) -> None:
+        """All of them in one transaction. A failed commit fails each: some may have read what others wrote."""
         connection = self._writing
         changes = connection.total_changes()
         while connection.in_transaction:  # In memory: a snapshot is being read.
             await asyncio.sleep(0)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for job in group:
-                await self._run(job)
+            for write in group:
+                await self._run(write)
             if connection.total_changes() == changes:
                 connection.execute("COMMIT")
             else:
@@ -180,21 +180,21 @@ class SqliteStore:
         except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            for job in group:
-                job.error = StorageFailure(f"The database could not store the change: {error}")
-                job.error.__cause__ = error
+            for write in group:
+                write.error = StorageFailure(f"The database could not store the change: {error}")
+                write.error.__cause__ = error
 
-    async def _run(self, job: _Job) -> None:
+    async def _run(self, write: _Write) -> None:
         connection = self._writing
-        connection.execute("SAVEPOINT job")
+        connection.execute("SAVEPOINT write")
         try:
-            job.result = await job.work(self._transaction)
+            write.result = await write.work(self._transaction)
         except apsw.Error:
             raise
         except Exception as error:
-            connection.execute("ROLLBACK TO job")
-            job.error = error
-        connection.execute("RELEASE job")
+            connection.execute("ROLLBACK TO write")
+            write.error = error
+        connection.execute("RELEASE write")
 
 
 def _copy(source: apsw.Connection, target: apsw.Connection) -> None:

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def palace_settings(pytestconfig: pytest.Config) -> dict[str, Any]:
-    """The settings of the ini option; a fixture of this name and scope in your conftest.py goes before it."""
+    """The settings of the ini option; a fixture of this name and scope in your conftest.py takes its place."""
     lines: list[str] = pytestconfig.getini("palace_settings")
     pairs = [line.partition("=") for line in lines]
     return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}

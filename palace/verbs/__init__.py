@@ -3,7 +3,7 @@
 from palace.verbs.deleting import CASCADE, delete, take_away
 from palace.verbs.draft_endpoints import DRAFT_PARAMETERS, draft_endpoints
 from palace.verbs.editing import edit
-from palace.verbs.endpoints import history_endpoints, references_endpoint
+from palace.verbs.endpoints import DRAFT_IN_THE_WAY, history_endpoints, references_endpoint
 from palace.verbs.history import restore
 from palace.verbs.listing import ListStyle, list_page, list_parameters, page_schema
 from palace.verbs.patching import patch, without_read_only
@@ -14,6 +14,7 @@ from palace.verbs.writing import create, create_at
 
 __all__ = [
     "CASCADE",
+    "DRAFT_IN_THE_WAY",
     "DRAFT_PARAMETERS",
     "ListStyle",
     "Planted",

@@ -16,8 +16,7 @@ from palace.resource import EACH, Document, Parameter, Reference, Resource, Serv
 from palace.revisions.history import base_of_next, deed_of, revision_of
 from palace.storage import Record, Transaction, Use, User
 from palace.verbs.guards import refuse_stale
-from palace.verbs.listing import LARGEST_PAGE_SIZE
-from palace.verbs.queries import flag, whole_number
+from palace.verbs.queries import flag, page_number, page_size
 from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, carry_out, store_side_effect
 
@@ -131,10 +130,9 @@ async def release(
     record = await tx.get(resource.kind, id, gone.owner)
     assert record is not None
     before = orjson.loads(record.body)
-    fields = {name: value for name, value in before.items() if name not in resource.read_only}
     declared = uses_of(resource.references, before)
     places = [use for use in _may_vanish(declared) if (use.kind, use.id) == (gone.kind, gone.id)]
-    without = _without(fields, places, declared)
+    without = _without(resource.written_in(before), places, declared)
     because = {"kind": gone.kind, "id": gone.id, "action": "delete"}
     await store_side_effect(resource, tx, call, record, without, because, services)
     return [_removed(record, place) for place in places]
@@ -195,8 +193,7 @@ def _without(document: Document, places: Iterable[Use], declared: Mapping[Use, R
 
 async def list_references(resource: Resource, call: Call, services: Services) -> Reply:
     """`{data, total_count}`: the caller's objects that refer to this one, and where. Raises InvalidId."""
-    limit = min(max(whole_number(call.query, "limit", USERS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
-    page = max(whole_number(call.query, "page", 1), 1)
+    limit, page = page_size(call.query, USERS_ON_A_PAGE), page_number(call.query)
     tx = services.store.reading
     if await tx.read(resource.kind, call.ids["id"], call.account.id) is None:
         raise resource.unknown()

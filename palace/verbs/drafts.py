@@ -20,10 +20,9 @@ from palace.revisions.history import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.deleting import without_vanished
 from palace.verbs.guards import is_stale, refuse_stale
-from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.normalised import stored_differently
 from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
-from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, whole_number
+from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, page_size
 from palace.verbs.reading import own_record, version_headers
 from palace.verbs.rebasing import Live, delta_of, draft_deed, drafted, effect, rebased
 from palace.verbs.writing import Outcome, Wanted, carry_out, encoded, store_change
@@ -46,7 +45,7 @@ async def read_draft(resource: Resource, call: Call, services: Services) -> Repl
 
 async def list_drafts(resource: Resource, call: Call, services: Services) -> Reply:
     """`{data, next_cursor}`: every draft there was, newest first, without the documents."""
-    limit = min(max(whole_number(call.query, "limit", DRAFTS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
+    limit = page_size(call.query, DRAFTS_ON_A_PAGE)
     before = number_before(call.query.get("cursor", ""))
     tx = services.store.reading
     record = await own_record(resource, tx, call)

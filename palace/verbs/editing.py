@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import orjson
 
 from palace.call import Call, Reply
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Transaction
-from palace.validation import refuse
+from palace.validation import as_object
 from palace.verbs.patching import guarded
 from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
@@ -43,9 +42,7 @@ async def edit(
     `merge` makes the wanted document of the stored one and of what was sent; `find` finds problems that only what was
     sent shows. Raises InvalidId, PreconditionFailed, InvalidDocument and its kin.
     """
-    sent: Any = call.body
-    if not isinstance(sent, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    sent = as_object(call.body)
 
     async def change(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)

@@ -1,4 +1,4 @@
-"""The operations on the history of an object, for every resource that can be changed."""
+"""The operations on the history of an object and on what uses it, for every resource that can be changed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -114,7 +114,7 @@ def history_endpoints(
     `parameters` are those of every change of such an object, `unknown` is the status for an id that does not exist,
     `store` how such objects are stored, `restore` what brings back a deleted one.
     """
-    id = "".join(word.capitalize() for word in noun.split()[1:])
+    id = _name_in_ids(noun)
     endpoints = (*_looking(noun, id), *_going_back(noun, id, parameters, store, restore))
     return tuple(replace(endpoint, answers=_or_unknown(endpoint.answers, unknown)) for endpoint in endpoints)
 
@@ -124,11 +124,10 @@ def references_endpoint(noun: str, unknown: int = 400) -> Endpoint:
 
     `unknown` is the status for an id that does not exist.
     """
-    name = "".join(word.capitalize() for word in noun.split()[1:])
     return Endpoint(
         "GET",
         "/{id}/references",
-        f"list{name}References",
+        f"list{_name_in_ids(noun)}References",
         f"List what uses {noun}",
         "Which of your objects refer to this one, and where.",
         list_references,
@@ -139,6 +138,11 @@ def references_endpoint(noun: str, unknown: int = 400) -> Endpoint:
         ),
         answer_schema=REFERENCES,
     )
+
+
+def _name_in_ids(noun: str) -> str:
+    """The part of an operation id: `a pronunciation dictionary` is `PronunciationDictionary`."""
+    return "".join(word.capitalize() for word in noun.split()[1:])
 
 
 def _or_unknown(answers: Mapping[int, str], unknown: int) -> Mapping[int, str]:

@@ -18,12 +18,19 @@ from palace.revisions.changes import ABSENT, Change, make, moved, reversed_chang
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
 from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
-from palace.validation import refuse
+from palace.validation import as_object, refuse
 from palace.verbs.deleting import Also, nothing_else, without_vanished
 from palace.verbs.guards import refuse_stale
-from palace.verbs.listing import LARGEST_PAGE_SIZE
 from palace.verbs.patching import guarded, patched
-from palace.verbs.queries import AFTER_ALL, as_number, checked_comment, cursor_at, number_before, whole_number
+from palace.verbs.queries import (
+    AFTER_ALL,
+    as_number,
+    checked_comment,
+    cursor_at,
+    number_before,
+    page_size,
+    whole_number,
+)
 from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, Store, Wanted, carry_out, shown, store_change
 
@@ -35,7 +42,7 @@ REVISIONS_ON_A_PAGE = 20
 
 async def list_revisions(resource: Resource, call: Call, services: Services) -> Reply:
     """`{data, next_cursor}`: what was done to the object, newest first, without the documents."""
-    limit = min(max(whole_number(call.query, "limit", REVISIONS_ON_A_PAGE), 1), LARGEST_PAGE_SIZE)
+    limit = page_size(call.query, REVISIONS_ON_A_PAGE)
     before = number_before(call.query.get("cursor", ""))
     tx = services.store.reading
     record = await remembered_record(resource, tx, call, services)
@@ -229,9 +236,7 @@ async def bring_back_record(
 
 def _body_of(call: Call, *needed: str) -> Document:
     """The body: an object with the `needed` integers and perhaps a comment, which is taken. Raises InvalidDocument."""
-    body = {} if call.body is None else call.body
-    if not isinstance(body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    body = {} if call.body is None else as_object(call.body)
     problems = [
         Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in (*needed, "comment")
     ]

@@ -9,9 +9,8 @@ import orjson
 from palace.call import Call, Reply
 from palace.resource import Parameter, Resource, Services
 from palace.storage import Listing, Owned, Page
-from palace.verbs.queries import one_of, whole_number
+from palace.verbs.queries import one_of, page_number, page_size
 
-LARGEST_PAGE_SIZE = 100
 OWNED: Mapping[str, Owned] = {"user": "own", "system": "stock", "all": "all"}
 SORTS = ("asc", "desc", "ascending", "descending", "recommended")
 BACKWARDS: Mapping[str, Literal["oldest", "newest", "name", "name_backwards"]] = {
@@ -51,8 +50,8 @@ PLAIN = ListStyle()
 async def list_page(resource: Resource, call: Call, services: Services, *, style: ListStyle = PLAIN) -> Reply:
     """`{data, total_count}`: stock objects and the account's own. Raises BadRequest."""
     query = call.query
-    limit = min(max(whole_number(query, "limit", style.page_size), 1), LARGEST_PAGE_SIZE)
-    page = max(whole_number(query, "page", style.first_page), style.first_page)
+    limit = page_size(query, style.page_size)
+    page = page_number(query, style.first_page)
     sort = one_of(query, "sort", SORTS, style.default_sort)
     owned = OWNED[one_of(query, style.owned_by, tuple(OWNED), style.owned) if style.owned_by else style.owned]
     listing = Listing(

@@ -12,7 +12,7 @@ from palace.judging import framed
 from palace.masks import load_refs
 from palace.resource import Document, Resource, Services
 from palace.storage import Record, Transaction
-from palace.verbs.writing import NO_FACTS, Outcome, Wanted, judged_new, keep
+from palace.verbs.writing import NO_FACTS, New, Outcome, Wanted, judged_new, keep
 from palace.vocabulary import Words
 
 
@@ -52,9 +52,7 @@ async def plant_all(stock: Sequence[Planted], services: Services) -> None:
     async def store(tx: Transaction) -> None:
         for one in changed:
             record = await tx.get(one.resource.kind, one.id, STOCK_OWNER)
-            new = judged_new(
-                one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=planted_facts(one.resource)
-            )
+            new = _judged(one)
             if record is None:
                 await new.store(tx, services)
             else:
@@ -64,13 +62,17 @@ async def plant_all(stock: Sequence[Planted], services: Services) -> None:
     await services.store.transact(store)
 
 
+def _judged(one: Planted) -> New:
+    return judged_new(one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=planted_facts(one.resource))
+
+
 async def _is_planted(one: Planted, services: Services) -> bool:
     """Whether the object says what it should."""
     shown = await services.store.reading.read(one.resource.kind, one.id, STOCK_OWNER)
     if shown is None:
         return False
     stored = orjson.loads(shown.body)
-    new = judged_new(one.resource, own_call(STOCK_OWNER, one.document), one.id, facts=planted_facts(one.resource))
+    new = _judged(one)
     told = {
         **planted_facts(one.resource),
         **{name: stored[name] for name in (one.resource.id_member, "created_at", "updated_at")},
@@ -92,7 +94,7 @@ async def _rewrite(
 ) -> None:
     """Store other values of some members, whoever may write them. They are not judged: they are the server's."""
     before = orjson.loads(record.body)
-    fields = {name: value for name, value in {**before, **members}.items() if name not in resource.read_only}
+    fields = resource.written_in({**before, **members})
     told = {**before, **members, "updated_at": timestamp(services.clock.now())}
     document = framed(resource, fields, record.owner, told)
     refs = load_refs(record.secrets)

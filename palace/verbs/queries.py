@@ -12,6 +12,7 @@ LONGEST_COMMENT = 500
 NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
 """categories of characters: control characters, halves of a character, ends of lines and paragraphs"""
 AFTER_ALL = 1 << 62
+LARGEST_PAGE_SIZE = 100
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
@@ -27,6 +28,16 @@ def as_number(text: str, name: str) -> int:
         detail = Detail("invalid_query", problem, facts={"parameter": name})
         raise BadRequest(f"Bad Request. {{'{name}': ['{problem}']}}", [detail])
     return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
+
+
+def page_size(query: Mapping[str, str], default: int) -> int:
+    """The parameter `limit`, cut to what a page may have. Raises BadRequest."""
+    return min(max(whole_number(query, "limit", default), 1), LARGEST_PAGE_SIZE)
+
+
+def page_number(query: Mapping[str, str], first: int = 1) -> int:
+    """The parameter `page`; whatever lies before the first page is the first one. Raises BadRequest."""
+    return max(whole_number(query, "page", first), first)
 
 
 def one_of(query: Mapping[str, str], name: str, allowed: Sequence[str], default: str) -> str:

@@ -126,7 +126,7 @@ def rebased(resource: Resource, draft: Draft, live: Live) -> tuple[Draft, Sequen
     refs = {pointer: ref for pointer, ref in refs.items() if pointer not in astray}
     gone = [change.pointer for change in wanted if not _has_place(change, live.document)]
     problems = [Detail("moved_since", "The place of this change is gone.", pointer) for pointer in gone]
-    fields = {name: value for name, value in document.items() if name not in resource.read_only}
+    fields = resource.written_in(document)
     settled = settle_secrets(resource, fields, before=document, refs=refs)
     try:
         fields = judge(resource, fields, settled.problems).stored

@@ -19,7 +19,7 @@ from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_sec
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.history import Delta, base_of_next, baseline_of, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
-from palace.validation import refuse
+from palace.validation import as_object
 from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import version_headers
@@ -307,9 +307,7 @@ def judged_new(
     resource: Resource, call: Call, id: str, found: Sequence[Problem] = (), facts: Mapping[str, Any] = NO_FACTS
 ) -> New:
     """The body of a call as a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
-    if not isinstance(call.body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
-    settled = settle_secrets(resource, call.body, before={}, refs={})
+    settled = settle_secrets(resource, as_object(call.body), before={}, refs={})
     judged = judge(resource, settled.document, [*found, *settled.problems])
     return New(resource, call, id, settled, judged.stored, facts)
 

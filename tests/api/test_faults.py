@@ -224,7 +224,7 @@ def test_what_waits_has_an_end() -> None:
 
 
 def test_a_file_fails_the_first_requests_and_those_after_a_reset(tmp_path: Path) -> None:
-    (tmp_path / "faults.yaml").write_text("faults:\n  - {answer: 429, times: 2}\n".replace("429", '"429"'))
+    (tmp_path / "faults.yaml").write_text('faults:\n  - {answer: "429", times: 2}\n')
     flags = ("--ephemeral", "--faults", str(tmp_path / "faults.yaml"))
     with start_palace(tmp_path / "data", *flags) as palace, palace.client() as api:
         assert [api.get("/v2/pals").status_code for _ in range(3)] == [429, 429, 200]

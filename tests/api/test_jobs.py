@@ -119,6 +119,23 @@ def test_a_job_that_ends_the_server_each_time_is_given_up(tmp_path: Path, pictur
     assert len(pictures.asked) == 1
 
 
+def test_a_job_waits_while_its_document_is_deleted(tmp_path: Path, pictures: Site) -> None:
+    pictures.pages["/a.jpg"] = (503, {}, b"")
+    data = tmp_path / "data"
+    with start_palace(data, *FLAGS) as palace, palace.client() as client:
+        face = created(client, **wanted(pictures))
+        wait_until_asked(pictures)
+        assert client.delete(f"/v2/faces/{face}").status_code == 200
+    with sqlite3.connect(data / "palace.db") as database:
+        database.execute("UPDATE jobs SET due_at = ''")
+    pictures.pages["/a.jpg"] = PORTRAIT
+    with start_palace(data, *FLAGS) as palace, palace.client() as client:
+        finished(client, created(client, **wanted(pictures)))  # What came later was done: nothing else was due.
+        assert len(pictures.asked) == 2
+        assert client.post(f"/v2/faces/{face}/restore").json()["status"] == "started"
+        assert finished(client, face)["status"] == "completed"
+
+
 def test_a_job_goes_with_its_document(tmp_path: Path, pictures: Site) -> None:
     pictures.pages["/a.jpg"] = hanging
     with start_palace(tmp_path / "data", *FLAGS) as palace, palace.client() as client:
@@ -131,9 +148,9 @@ def test_a_job_goes_with_its_document(tmp_path: Path, pictures: Site) -> None:
 def test_nothing_is_fetched_for_a_face_that_was_not_stored(tmp_path: Path, pictures: Site) -> None:
     with start_palace(tmp_path / "data", *FLAGS) as palace, palace.client() as client:
         assert client.post("/v2/faces?dry_run=true", json=wanted(pictures)).status_code == 200
-        time.sleep(0.5)
-        assert jobs(palace) == []
-    assert pictures.asked == []
+        finished(client, created(client, **wanted(pictures)))
+        assert jobs(palace) == [("done", 1)]
+    assert len(pictures.asked) == 1
 
 
 def test_a_server_in_memory_has_jobs_too(tmp_path: Path, pictures: Site) -> None:

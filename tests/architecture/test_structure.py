@@ -1,6 +1,7 @@
 """The written rules about structure, as tests: who may import whom, and how long things may be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,14 @@ def test_every_migration_has_a_number_of_its_own() -> None:
     numbers = [path.name.split("_")[0] for path in (ROOT / "palace/storage/migrations").glob("*.sql")]
     assert len(numbers) == len(set(numbers)) > 0
     assert sorted(map(int, numbers)) == list(range(1, len(numbers) + 1))
+
+
+def test_the_page_on_the_layout_names_every_part_from_the_top_down() -> None:
+    tree = (ROOT / "docs/explanation/architecture.md").read_text().split("```")[1]
+    parts = "\n".join(line for line in tree.splitlines() if re.match(r"  \S", line))
+    named = [f"palace.{name}" for name in re.findall(r"(\w+)(?:\.py|/)(?!\S)", parts)]
+    assert sorted(named) == sorted(package for layer in LAYERS for package in layer)
+    heights = [found[0] for name in named if (found := place(name))]
+    assert heights == sorted(heights, reverse=True)
+    files = {path.name for path in (ROOT / "palace").rglob("*")}
+    assert set(re.findall(r"\w+\.(?:py|sql)\b", tree)) <= files

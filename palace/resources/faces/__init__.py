@@ -24,7 +24,7 @@ from palace.resource import (
 )
 from palace.resources.faces.making import body_schema, create
 from palace.storage import Transaction
-from palace.validation import Model, refuse
+from palace.validation import Model, as_object, refuse
 from palace.verbs.deleting import erase, take_away
 from palace.verbs.guards import refuse_stale
 from palace.verbs.reading import own
@@ -92,9 +92,7 @@ def with_verbose(handler: Handler) -> Handler:
 
 async def rename(resource: Resource, call: Call, services: Services) -> Reply:
     """Give the face another name: 200 with all of it."""
-    sent = call.body if isinstance(call.body, dict) else None
-    if sent is None:
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    sent = as_object(call.body)
     problems = [Problem((name,), "unknown_field", "Unknown field.") for name in sent if name != "face_name"]
     if sent.get("face_name") in (None, ""):
         problems.append(Problem(("face_name",), "missing", "Missing data for required field."))
@@ -207,7 +205,7 @@ FACE = Resource(
             answers_with="page",
             differs=(
                 "`sort=recommended` is the order of creation: stock faces, which are the recommended ones, come first.",
-                "`face_type` is there without `verbose` too: who does not look for it does not mind.",
+                "`face_type` is there without `verbose` too: clients that do not know it ignore it.",
             ),
         ),
         Endpoint(

@@ -19,7 +19,7 @@ from palace.resources.guardrails import sets
 from palace.resources.guardrails.models import Guardrail
 from palace.resources.guardrails.sets import GUARDRAIL_SET
 from palace.resources.guardrails.twins import GUARDRAIL_KIND, store_guardrail
-from palace.verbs.listing import LARGEST_PAGE_SIZE
+from palace.verbs.queries import LARGEST_PAGE_SIZE, page_number, page_size
 from palace.verbs.writing import Outcome, shown
 
 LIST = verbs.ListStyle(
@@ -102,8 +102,7 @@ def told(outcome: Outcome) -> Reply:
 
 async def list_tags(resource: Resource, call: Call, services: Services) -> Reply:
     """`{tags, total_count}`: the different tags of the caller's guardrails, in order."""
-    limit = min(max(verbs.whole_number(call.query, "limit", LARGEST_PAGE_SIZE), 1), LARGEST_PAGE_SIZE)
-    page = max(verbs.whole_number(call.query, "page", 1), 1)
+    limit, page = page_size(call.query, LARGEST_PAGE_SIZE), page_number(call.query)
     search = call.query.get("search", "")
     tags, total = await services.store.reading.links.label_values(
         resource.kind, call.account.id, "tag", search=search, limit=limit, offset=(page - 1) * limit

@@ -124,11 +124,11 @@ async def _bring(
     record, deleted_at = found
     before = orjson.loads(record.body)
     if deleted_at is not None:
-        document = {**_read_only(resource, before), **fields}
+        document = {name: before[name] for name in resource.read_only} | fields
         wanted = Wanted(document, "restore", about={"because": because}, even_if_same=True)
         await store_change(resource, tx, call, record, before, wanted, services)
         return [_effect(GUARDRAIL_KIND, uuid, "restored")]
-    if equal(_writable(resource, before), fields):
+    if equal(resource.written_in(before), fields):
         return []
     await store_side_effect(resource, tx, call, record, fields, because, services)
     return [_effect(GUARDRAIL_KIND, uuid, "changed")]
@@ -170,17 +170,9 @@ async def _put_item(
     record = await tx.get(SET_KIND, id, call.account.id)
     assert record is not None
     resource = services.kinds[SET_KIND]
-    fields = _writable(resource, orjson.loads(record.body))
-    fields["data"][index] = {**_writable(services.kinds[GUARDRAIL_KIND], guardrail), "uuid": guardrail["uuid"]}
+    fields = resource.written_in(orjson.loads(record.body))
+    fields["data"][index] = {**services.kinds[GUARDRAIL_KIND].written_in(guardrail), "uuid": guardrail["uuid"]}
     await store_side_effect(resource, tx, call, record, fields, because, services)
-
-
-def _writable(resource: Resource, document: Document) -> Document:
-    return {name: value for name, value in document.items() if name not in resource.read_only}
-
-
-def _read_only(resource: Resource, document: Document) -> Document:
-    return {name: value for name, value in document.items() if name in resource.read_only}
 
 
 def _effect(kind: str, id: str, what: str) -> Mapping[str, Any]:

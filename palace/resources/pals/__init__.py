@@ -38,12 +38,7 @@ from palace.resources.pals.conferencing import (
     refuse_mixed_conferencing,
 )
 from palace.resources.pals.effective import EFFECTIVE
-from palace.resources.pals.layers import (
-    HOSTED_MODEL_PREFIX,
-    Layers,
-    Llm,
-    Tts,
-)
+from palace.resources.pals.layers import HOSTED_MODEL_PREFIX, Layers, Llm, Tts
 from palace.resources.pals.skills import delete_with_pal, restore_with_pal
 from palace.resources.pals.synonyms import SYNONYMS
 from palace.resources.pals.tools import MOST_ATTACHED, PAL_TOOLS, UNKNOWN_TOOL, attachable
@@ -283,7 +278,7 @@ PAL = Resource(
             "Stock PALs and your own, oldest first.",
             partial(verbs.list_page, style=LIST),
             answers={200: "One page of PALs.", 400: "A query parameter is not valid."},
-            parameters=(*verbs.list_parameters(LIST),),
+            parameters=verbs.list_parameters(LIST),
             answers_with="page",
         ),
         Endpoint(
@@ -327,7 +322,7 @@ PAL = Resource(
                 200: "Changed: the whole PAL.",
                 304: "No changes were made to the PAL. The message travels in the header `x-message`.",
                 400: "`Invalid pal_id`, or the result would not be a valid PAL.",
-                409: "A draft has changes that wait to be published: `conflict` is `maker_changes`.",
+                409: verbs.DRAFT_IN_THE_WAY,
                 422: "`Invalid JSON patch format`, or an operation does not fit the document.",
             },
             body="patch",

@@ -21,7 +21,7 @@ from palace.resource import Document, Endpoint, Parameter, Resource, Services, v
 from palace.revisions.blame import Blame, Since, blame_of
 from palace.revisions.changes import ABSENT, Tokens, overlap, value_of
 from palace.storage import Listing, Record, Transaction
-from palace.verbs.listing import LARGEST_PAGE_SIZE
+from palace.verbs.queries import LARGEST_PAGE_SIZE
 from palace.vocabulary import canonical_pointer
 
 FACE, TAGS, VOICE = ("default_face_id",), ("guardrail_tags",), ("layers", "tts", "voice_id")
@@ -182,7 +182,7 @@ async def effective(resource: Resource, call: Call, services: Services) -> Reply
         skills = [setting async for setting in _skills(tx, pal, services)]
         blame = await blame_of(tx, pal.seq)
     document = orjson.loads(pal.body)
-    stored = {name: value for name, value in document.items() if name not in resource.read_only}
+    stored = resource.written_in(document)
     face = next((setting for setting in referred if setting.place == FACE), None)
     found: list[Setting] = []
     for own in own_settings(resource.model, stored, blame):

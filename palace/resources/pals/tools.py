@@ -13,7 +13,7 @@ from palace.errors import BadRequest, Detail
 from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services
 from palace.resources.tools import SYSTEM_TOOLS, TOOL
 from palace.storage import Record, Transaction
-from palace.validation import Model, problems_of, refuse
+from palace.validation import Model, as_object, problems_of, refuse
 from palace.verbs.patching import guarded
 from palace.verbs.reading import own, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, store_change
@@ -39,10 +39,8 @@ class Attachment(Model):
 
 def asked_for(body: Any) -> list[str]:
     """The ids in a request to attach tools. Raises InvalidDocument."""
-    if not isinstance(body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
     try:
-        return Attachment.model_validate(body).tool_ids
+        return Attachment.model_validate(as_object(body)).tool_ids
     except ValidationError as error:
         raise refuse(problems_of(error)) from error
 
@@ -141,7 +139,6 @@ TOOLS: dict[str, Any] = {
     "required": ["data"],
     "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Tool"}}},
 }
-DRAFT_IN_THE_WAY = "A draft has changes that wait to be published: `conflict` is `maker_changes`."
 
 PAL_TOOLS = (
     Endpoint(
@@ -154,7 +151,7 @@ PAL_TOOLS = (
         answers={
             200: "Every tool that is attached.",
             400: f"`Invalid pal_id`, `{UNKNOWN_TOOL}`, or too many.",
-            409: DRAFT_IN_THE_WAY,
+            409: verbs.DRAFT_IN_THE_WAY,
         },
         body="object",
         body_schema={
@@ -199,7 +196,7 @@ PAL_TOOLS = (
         answers={
             204: "Detached.",
             400: f"`Bad Request. {NOT_ATTACHED}`, also for an unknown PAL.",
-            409: DRAFT_IN_THE_WAY,
+            409: verbs.DRAFT_IN_THE_WAY,
         },
         parameters=(
             Parameter(
