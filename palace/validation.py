@@ -28,6 +28,10 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
+KINDS: dict[type, str] = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+"""What JSON calls a value that is no object, for people."""
+
+
 class Model(BaseModel):
     """A JSON object with known members only; nothing is converted silently."""
 
@@ -84,6 +88,13 @@ def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) ->
     return InvalidDocument(_fields(problem for problem in problems if problem.form == "field"), details)
 
 
+def not_an_object(found: Any, member: str) -> Problem:
+    """What is wrong with a body that is no JSON object; `member` is one that it could have."""
+    kind = KINDS.get(type(found), "a number")
+    explained = f'The body must be an object, as in {{"{member}": …}}; it is {kind}.'
+    return Problem((), "wrong_type", "Invalid input type.", explained=explained)
+
+
 def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
     """`{'layers': {'stt': {'stt_engine': ['Must be …']}}}`: the nested dict that the API prints."""
     fields: dict[Any, Any] = {}
@@ -102,7 +113,9 @@ def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
 
 
 def _detail(problem: Problem, blame: "_Blame") -> Detail:
-    detail = Detail(problem.code, problem.text, format_pointer(problem.pointer), facts=problem.facts)
+    detail = Detail(
+        problem.code, problem.explained or problem.text, format_pointer(problem.pointer), facts=problem.facts
+    )
     operation = blame.on(problem.pointer)
     if operation is None:
         return detail

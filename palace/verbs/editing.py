@@ -7,9 +7,11 @@ from typing import Any
 import orjson
 
 from palace.call import Call, Reply
+from palace.errors import ClientError
+from palace.mending import with_nearest
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Transaction
-from palace.validation import refuse
+from palace.validation import not_an_object, refuse
 from palace.verbs.patching import guarded
 from palace.verbs.reading import own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, shown, store_change
@@ -45,7 +47,7 @@ async def edit(
     """
     sent: Any = call.body
     if not isinstance(sent, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(sent, next(iter(resource.example)))])
 
     async def change(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -54,4 +56,7 @@ async def edit(
         store = partial(store_change, resource, tx, call, record, before, wanted, services)
         return await guarded(tx, call, record, store, services)
 
-    return await carry_out(call, services, change, answer)
+    try:
+        return await carry_out(call, services, change, answer)
+    except ClientError as error:
+        raise with_nearest(error, resource.model) from error

@@ -18,7 +18,7 @@ from palace.revisions.changes import ABSENT, Change, make, moved, reversed_chang
 from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
 from palace.revisions.lines import unified
 from palace.storage import Record, Revision, Transaction
-from palace.validation import refuse
+from palace.validation import not_an_object, refuse
 from palace.verbs.deleting import Also, nothing_else, without_vanished
 from palace.verbs.guards import refuse_stale
 from palace.verbs.listing import LARGEST_PAGE_SIZE
@@ -231,7 +231,7 @@ def _body_of(call: Call, *needed: str) -> Document:
     """The body: an object with the `needed` integers and perhaps a comment, which is taken. Raises InvalidDocument."""
     body = {} if call.body is None else call.body
     if not isinstance(body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(body, (*needed, "comment")[0])])
     problems = [
         Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in (*needed, "comment")
     ]

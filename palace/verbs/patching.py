@@ -24,9 +24,9 @@ from palace.json_patch import (
 )
 from palace.json_patch import Problem as PatchProblem
 from palace.mending import explain, mend_leniently, mended_header
-from palace.resource import Document, Problem, Resource, Services
+from palace.resource import Document, Resource, Services
 from palace.storage import Record, Transaction
-from palace.validation import refuse
+from palace.validation import not_an_object, refuse
 from palace.verbs.guards import is_stale, precondition_failed
 from palace.verbs.reading import own, version_headers
 from palace.verbs.writing import Outcome, Store, Wanted, carry_out, shown, store_change
@@ -192,7 +192,7 @@ def compiled_patch(body: Any, limits: Limits) -> Operations:
 def merge_operations(before: Document, body: Any, limits: Limits) -> Operations:
     """What a merge patch (RFC 7396) would do to `before`, as a JSON Patch. Raises InvalidDocument."""
     if not isinstance(body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(body, [*before][1])])
     return compiled_patch(diff(before, merge_patch(before, body), limits), limits)
 
 

@@ -23,7 +23,8 @@ def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
 def as_number(text: str, name: str) -> int:
     """The text of a parameter as an integer. Raises BadRequest."""
     if not text.removeprefix("-").isdecimal() or not text.isascii():
-        raise BadRequest(f"Bad Request. {name} must be a whole number.", [Detail("invalid_query", "Not an integer.")])
+        detail = Detail("invalid_query", "Not an integer.", facts={"parameter": name})
+        raise BadRequest(f"Bad Request. {name} must be a whole number.", [detail])
     return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
 
 

@@ -10,16 +10,17 @@ import orjson
 
 from palace.call import Call, Reply
 from palace.clock import timestamp
-from palace.errors import BadRequest, Detail
+from palace.errors import BadRequest, ClientError, Detail
 from palace.etags import content_etag
 from palace.json_patch import Operation
 from palace.judging import framed, judge, move_claims, writable
 from palace.links import check_references, keep_index
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
+from palace.mending import with_nearest
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.history import Delta, base_of_next, baseline_of, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
-from palace.validation import refuse
+from palace.validation import not_an_object, refuse
 from palace.verbs.normalised import stored_differently
 from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import version_headers
@@ -308,9 +309,12 @@ def judged_new(
 ) -> New:
     """The body of a call as a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
     if not isinstance(call.body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(call.body, next(iter(resource.example)))])
     settled = settle_secrets(resource, call.body, before={}, refs={})
-    judged = judge(resource, settled.document, [*found, *settled.problems])
+    try:
+        judged = judge(resource, settled.document, [*found, *settled.problems])
+    except ClientError as error:
+        raise with_nearest(error, resource.model) from error
     return New(resource, call, id, settled, judged.stored, facts)
 
 

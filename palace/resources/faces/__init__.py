@@ -24,7 +24,7 @@ from palace.resource import (
 )
 from palace.resources.faces.making import body_schema, create
 from palace.storage import Transaction
-from palace.validation import Model, refuse
+from palace.validation import Model, not_an_object, refuse
 from palace.verbs.deleting import erase, take_away
 from palace.verbs.guards import refuse_stale
 from palace.verbs.reading import own
@@ -94,7 +94,7 @@ async def rename(resource: Resource, call: Call, services: Services) -> Reply:
     """Give the face another name: 200 with all of it."""
     sent = call.body if isinstance(call.body, dict) else None
     if sent is None:
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(call.body, "face_name")])
     problems = [Problem((name,), "unknown_field", "Unknown field.") for name in sent if name != "face_name"]
     if sent.get("face_name") in (None, ""):
         problems.append(Problem(("face_name",), "missing", "Missing data for required field."))

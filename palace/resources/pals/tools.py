@@ -10,10 +10,12 @@ from pydantic import Field, StringConstraints, ValidationError
 from palace import verbs
 from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail
-from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services
+from palace.links import leads_nowhere
+from palace.mending import with_nearest
+from palace.resource import Document, Endpoint, Parameter, Resource, Services
 from palace.resources.tools import SYSTEM_TOOLS, TOOL
 from palace.storage import Record, Transaction
-from palace.validation import Model, problems_of, refuse
+from palace.validation import Model, not_an_object, problems_of, refuse
 from palace.verbs.patching import guarded
 from palace.verbs.reading import own, own_record
 from palace.verbs.writing import Outcome, Wanted, carry_out, store_change
@@ -40,11 +42,11 @@ class Attachment(Model):
 def asked_for(body: Any) -> list[str]:
     """The ids in a request to attach tools. Raises InvalidDocument."""
     if not isinstance(body, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(body, "tool_ids")])
     try:
         return Attachment.model_validate(body).tool_ids
     except ValidationError as error:
-        raise refuse(problems_of(error)) from error
+        raise with_nearest(refuse(problems_of(error)), Attachment) from error
 
 
 # --- Handlers ---------------------------------------------------------------------------------------------------------
@@ -114,9 +116,7 @@ async def _store(
 async def _refuse_unknown(tx: Transaction, call: Call, ids: Sequence[str], attached: Sequence[str]) -> None:
     """Raises a ClientError that names, by its place in the request, every tool that there is not."""
     problems = [
-        Problem(
-            ("tool_ids", index), "unknown_reference", UNKNOWN_TOOL, form="bare", facts={"kind": TOOL.kind, "id": id}
-        )
+        leads_nowhere(("tool_ids", index), TOOL.kind, id, UNKNOWN_TOOL)
         for index, id in enumerate(ids)
         if id not in attached and not await tx.exists(TOOL.kind, id, call.account.id)
     ]
