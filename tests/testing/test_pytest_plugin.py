@@ -177,7 +177,7 @@ def test_a_server_for_the_length_of_a_block() -> None:
     with start_palace(ROOT) as palace:
         with palace.client() as api:
             assert api.get("/v2/pals").status_code == 200
-        with pytest.raises(Refused, match="404 .*--fixed-time"):
+        with pytest.raises(Refused, match=r"404 .*--fixed-time"):
             palace.advance(1)  # No fixed time, no such path.
         with pytest.raises(Refused, match="a fault begins with"):
             palace.fault("nonsense")
@@ -195,7 +195,7 @@ def test_a_server_that_is_slow_on_purpose_ends_all_the_same() -> None:
 
 
 def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(NotStarted, match="no setting colour. They are listed by `palace serve --help`"), start_palace(ROOT, colour="red"):
+    with pytest.raises(NotStarted, match=r"no setting colour\. They are listed"), start_palace(ROOT, colour="red"):
         pass
 
 
