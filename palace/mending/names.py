@@ -11,7 +11,7 @@ from palace.mending.shapes import shape_at, shape_of
 
 
 def with_nearest(error: ClientError, model: type[BaseModel]) -> ClientError:
-    """The same error, whose details name up to four members that resemble an unknown one, in its place."""
+    """The same error, whose details name up to four members that resemble an unknown one, and lists of what has it."""
     error.details = tuple(_with_nearest(detail, model) for detail in error.details)
     return error
 
@@ -21,5 +21,7 @@ def _with_nearest(detail: Detail, model: type[BaseModel]) -> Detail:
         return detail
     *above, name = parse_pointer(detail.pointer)
     shape = shape_at(shape_of(model), above)
-    near = perhaps_meant(name, shape.members) if shape else []
-    return replace(detail, nearest=tuple(format_pointer([*above, other]) for other in near))
+    members = shape.members if shape else {}
+    near = [[other] for other in perhaps_meant(name, members)]
+    near += [[list_, "0", name] for list_, below in members.items() if below.item and name in below.item.members]
+    return replace(detail, nearest=tuple(format_pointer([*above, *place]) for place in near))

@@ -49,13 +49,15 @@ def test_a_body_that_is_no_object_is_told_what_it_must_be(
             ["/data/0/next_required_objective"],
             id="an objective of a set",
         ),
+        pytest.param("objectives", {"data": [], "objective_name": "a"}, ["/data/0/objective_name"], id="no list"),
+        pytest.param("faces", {"face_name": "x", "train_image": "x"}, ["/train_image_url"], id="a face"),
     ],
 )
 def test_an_unknown_member_of_a_new_object_is_told_with_those_it_resembles(
     api: httpx.Client, path: str, body: Any, nearest: list[str]
 ) -> None:
-    [detail] = refused(api.post(f"/v2/{path}", json=body), 400)
-    assert detail["code"] == "unknown_field"
+    details = refused(api.post(f"/v2/{path}", json=body), 400)
+    [detail] = [detail for detail in details if detail["code"] == "unknown_field"]
     assert detail["nearest"][: len(nearest)] == nearest
 
 
@@ -78,6 +80,22 @@ def test_a_name_where_an_id_is_needed_is_told_that_an_id_is(api: httpx.Client, n
     for answer in answers:
         [detail] = refused(answer, 400, "Bad Request. Tool not found")
         assert (detail["code"], detail["problem"], detail["id"]) == ("unknown_reference", problem, "room_rate")
+
+
+def test_tools_that_are_too_many_together_are_counted(api: httpx.Client, new_pal: NewPal, new_tool: NewTool) -> None:
+    pal = new_pal(tool_ids=[new_tool() for _ in range(50)])
+    [detail] = refused(api.post(f"/v2/pals/{pal}/tools", json={"tool_ids": [new_tool()]}), 400)
+    assert detail["problem"] == "A PAL has at most 50 tools; with these it would have 51."
+    assert (detail["code"], detail["maximum"]) == ("too_long", 50)
+
+
+def test_an_unknown_member_of_the_configuration_of_a_skill_is_told_with_those_there_are(
+    api: httpx.Client, new_pal: NewPal
+) -> None:
+    config = {"document_ids": ["d1234567890"], "slide_trigger": "on_demand"}
+    answer = api.put(f"/v2/pals/{new_pal()}/skills/presentation", json={"config": config})
+    [detail] = refused(answer, 400, "Bad Request: {'slide_trigger': ['Unknown field.']}")
+    assert re.fullmatch(r"Unknown field\. There are: .*slides_trigger.*", detail["problem"])
 
 
 def test_a_guardrail_and_a_set_of_them_that_were_confused_are_told_apart(api: httpx.Client, new_pal: NewPal) -> None:

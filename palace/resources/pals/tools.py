@@ -12,7 +12,7 @@ from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail
 from palace.links import leads_nowhere
 from palace.mending import with_nearest
-from palace.resource import Document, Endpoint, Parameter, Resource, Services
+from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services
 from palace.resources.tools import SYSTEM_TOOLS, TOOL
 from palace.storage import Record, Transaction
 from palace.validation import Model, not_an_object, problems_of, refuse
@@ -64,6 +64,8 @@ async def attach(resource: Resource, call: Call, services: Services) -> Reply:
         before = orjson.loads(record.body)
         await _refuse_unknown(tx, call, ids, before["tool_ids"])
         wanted = attachable([*before["tool_ids"], *ids])
+        if len(wanted) > MOST_ATTACHED:
+            raise refuse([_too_many(len(wanted))])
         outcome = await _store(resource, tx, call, record, before, wanted, "attach_tools", services)
         tools = await _attached(tx, call, outcome.document["tool_ids"])
         outcome.said = {"data": tools, **outcome.said}
@@ -111,6 +113,12 @@ async def _store(
     wanted = Wanted({**before, "tool_ids": ids}, action)
     store = partial(store_change, resource, tx, call, record, before, wanted, services)
     return await guarded(tx, call, record, store, services)
+
+
+def _too_many(count: int) -> Problem:
+    text, facts = f"Longer than maximum length {MOST_ATTACHED}.", {"maximum": MOST_ATTACHED}
+    explained = f"A PAL has at most {MOST_ATTACHED} tools; with these it would have {count}."
+    return Problem(("tool_ids",), "too_long", text, facts=facts, explained=explained)
 
 
 async def _refuse_unknown(tx: Transaction, call: Call, ids: Sequence[str], attached: Sequence[str]) -> None:
