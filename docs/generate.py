@@ -4,15 +4,18 @@ from dataclasses import fields
 from pathlib import Path
 
 from docs.compatibility import compatibility_page
-from palace.settings import PREFIX, Settings
+from palace.settings import GROUPS, PREFIX, Settings
 
 FOLDER = Path(__file__).parent
 
 
 def settings_page() -> str:
-    """The table of all settings."""
+    """The tables of all settings, one for each group."""
     rows = []
     for knob in fields(Settings):
+        if knob.name in GROUPS:
+            head = ["| flag | variable | default | what it does |", "|---|---|---|---|"]
+            rows += ["", f"## {GROUPS[knob.name]}", "", *head]
         flag = f"`--{knob.name.replace('_', '-')}`" if knob.metadata["is_flag"] else "none"
         default = f"`{knob.default}`" if knob.default not in ("", None) else "none"
         rows.append(f"| {flag} | `{PREFIX}{knob.name.upper()}` | {default} | {knob.metadata['sentence']} |")
@@ -24,9 +27,6 @@ def settings_page() -> str:
             "an empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
             "`--no-log-requests`. The master key is no flag, because every user of a machine sees the flags of its",
             "processes. This page is generated from `palace/settings.py`.",
-            "",
-            "| flag | variable | default | what it does |",
-            "|---|---|---|---|",
             *rows,
             "",
         ]

@@ -10,6 +10,10 @@ from typing import Any
 
 from palace.vocabulary import Words
 
+NO_SUCH_OBJECT = (
+    "There is no such object, or it is not yours. Lists show the ids there are; what was deleted can be restored."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:
@@ -99,7 +103,7 @@ class InvalidId(ClientError):
     code = "invalid_id"
 
     def __init__(self, text: str, status: int = 400) -> None:
-        super().__init__(text, [Detail(self.code, "There is no such object, or it is not yours.")])
+        super().__init__(text, [Detail(self.code, NO_SUCH_OBJECT)])
         self.status = status
 
 

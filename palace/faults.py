@@ -23,6 +23,8 @@ MAKER_CHANGES = "This PAL has changes in PAL Maker. Retry with force=true"
 MESSAGES = {401: "Invalid access token", 402: "The account is out of credits", 429: "Too many requests"}
 """What the API says; other statuses say their name."""
 
+ONE = '{"answer": "429"}'
+SEVERAL = f'{{"faults": [{ONE}]}}'
 GRAMMAR = "a status from 400 to 599, concurrency, slow, drop or pass"
 _LEGIBLE = re.compile(r"[a-z0-9=._; -]{1,100}")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -200,7 +202,7 @@ def read_plan(document: Any) -> list[Planned]:
     """The faults of `{"faults": [{"match": {"method", "path"}, "times", "answer"}]}`. Raises InvalidFault."""
     entries = _members(document, "", {"faults"})["faults"] if document else None
     if not isinstance(entries, list):
-        raise InvalidFault('The list of faults is missing: {"faults": [{"answer": "429"}]}.', "/faults")
+        raise InvalidFault(f"The list of faults is missing: {SEVERAL}.", "/faults")
     if len(entries) > MOST_FAULTS:
         raise InvalidFault(f"At most {MOST_FAULTS} faults can wait.", "/faults")
     return [_planned(entry, f"/faults/{index}") for index, entry in enumerate(entries)]
@@ -211,13 +213,13 @@ def _planned(entry: Any, place: str) -> Planned:
     match = _members(members.get("match", {}), f"{place}/match", set(), {"method", "path"})
     times = members.get("times", 1)
     if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= MOST_TIMES:
-        raise InvalidFault(f"It is a whole number from 1 to {MOST_TIMES}.", f"{place}/times")
+        raise InvalidFault(f"It must be a whole number from 1 to {MOST_TIMES}.", f"{place}/times")
     for name, value in (("answer", members["answer"]), *((f"match/{name}", value) for name, value in match.items())):
         if not isinstance(value, str) or not value:
-            raise InvalidFault("It is a text.", f"{place}/{name}")
+            raise InvalidFault('It must be a text, in quotes: "429" is one, 429 is a number.', f"{place}/{name}")
     path, method = match.get("path"), match.get("method")
     if path is not None and not path.startswith("/"):
-        raise InvalidFault("It begins with a slash, as in /v2/pals/*.", f"{place}/match/path")
+        raise InvalidFault("It must begin with a slash, as in /v2/pals/*.", f"{place}/match/path")
     try:
         fault = read_fault(members["answer"])
     except InvalidFault as error:
@@ -229,7 +231,7 @@ def _members(
     value: Any, place: str, needed: AbstractSet[str], others: AbstractSet[str] = frozenset()
 ) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidFault("It is an object.", place)
+        raise InvalidFault(f"It must be an object, as in {ONE if place else SEVERAL}.", place)
     for name in value.keys() - needed - others:
         known = ", ".join(sorted(needed | others))
         raise InvalidFault(f"There is no such member; there are {known}.", f"{place}/{name}")

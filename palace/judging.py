@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from palace.json_patch import Operation, equal
 from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, value_at
 from palace.storage import NameTaken, Transaction
-from palace.validation import as_object, problems_of, refuse
+from palace.validation import problems_of, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,9 @@ def _worded(resource: Resource, problem: Problem) -> Problem:
 
 def writable(resource: Resource, before: Document, after: Any) -> tuple[Document, list[Problem]]:
     """What the client may write of `after`, and a problem for each member of the server's that would change."""
-    fields = dict(as_object(after))
+    if not isinstance(after, dict):
+        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+    fields = dict(after)
     changed = [name for name in resource.read_only if not equal(fields.pop(name, None), before[name])]
     return fields, [Problem((name,), "read_only", "Read-only field.") for name in changed]
 

@@ -5,10 +5,13 @@ So "who uses this?" is one look into an index, and what is deleted leaves no mem
 
 from collections.abc import Iterable, Sequence
 
-from palace.json_patch import Operation, parse_pointer
+from palace.json_patch import Operation, format_pointer, parse_pointer
 from palace.resource import EACH, Document, Problem, Reference, Resource, value_at, values_at
 from palace.storage import Label, Transaction, Use
 from palace.validation import refuse
+
+SETS = frozenset(["objectives", "guardrails"])
+"""Kinds of objects that hold several of what they are called by."""
 
 
 def uses_of(references: Iterable[Reference], document: Document) -> dict[Use, Reference]:
@@ -51,11 +54,26 @@ async def check_references(
     for use, reference in uses_of(changed, after).items():
         if reference.is_part or (use.kind, use.id) in known or await tx.exists(use.kind, use.id, account):
             continue
-        facts = {"kind": use.kind, "id": use.id}
-        place = parse_pointer(use.pointer)
-        problems.append(Problem(place, "unknown_reference", reference.problem, form="bare", facts=facts))
+        others = [other for other in resource.references if other.kind != use.kind]
+        meant = [other for other in others if await tx.exists(other.kind, use.id, account)]
+        problems.append(leads_nowhere(parse_pointer(use.pointer), use.kind, use.id, reference.problem, meant))
     if problems:
         raise refuse(problems, operations)
+
+
+def leads_nowhere(
+    place: tuple[str | int, ...], kind: str, id: str, text: str, meant: Sequence[Reference] = ()
+) -> Problem:
+    """What is wrong with an id of something that is not there; `meant` are the places of what does have this id."""
+    explained = f"No {_called(kind)} has this id, or it is not yours. An id is needed, not a name."
+    if meant:
+        belongs = format_pointer([token for token in meant[0].pointer if token != EACH])
+        explained = f"This is the id of a {_called(meant[0].kind)}, which belongs into {belongs}."
+    return Problem(place, "unknown_reference", text, form="bare", facts={"kind": kind, "id": id}, explained=explained)
+
+
+def _called(kind: str) -> str:
+    return f"set of {kind}" if kind in SETS else kind.replace("_", " ")
 
 
 async def keep_index(resource: Resource, tx: Transaction, document: int, before: Document, after: Document) -> None:

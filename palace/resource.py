@@ -59,6 +59,7 @@ class Problem:
     """One reason why a document is not valid.
 
     `form` says how the API words it: `field` in a dict of fields, `sentence` behind `Bad Request. `, `bare` as it is.
+    `explained` is what `details` say where that is more than the API's own words in `text`.
     """
 
     pointer: tuple[str | int, ...]
@@ -66,6 +67,7 @@ class Problem:
     text: str
     form: Literal["field", "sentence", "bare"] = "field"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    explained: str = ""
 
 
 OnDelete = Literal["remove", "clear", "refuse"]
@@ -293,6 +295,11 @@ class Resource:
         if self.wording.patch is not None:
             error.status, error.text = self.wording.patch
         return error
+
+    @cached_property
+    def some_member(self) -> str:
+        """A member that clients write, to show what an object looks like."""
+        return next(iter(self.example), self.id_member)
 
     @cached_property
     def members(self) -> frozenset[str]:

@@ -69,14 +69,17 @@ def _problems(error: "ValidationError") -> Iterator[Problem]:
         missing = [name for name in limit if name not in error.instance]
         yield from _each(place, missing, "missing", "Missing data for required field.")
     elif keyword == "additionalProperties" and limit is False:
-        yield from _each(place, _unknown(error), "unknown_field", "Unknown field.")
+        explained = f"Unknown field. There are: {', '.join(error.schema.get('properties', {})) or 'none'}."
+        yield from _each(place, _unknown(error), "unknown_field", "Unknown field.", explained)
     else:
         yield _problem(tuple(place), keyword, limit, error.instance)
 
 
-def _each(place: Sequence[str | int], names: Sequence[str], code: str, text: str) -> Iterator[Problem]:
+def _each(
+    place: Sequence[str | int], names: Sequence[str], code: str, text: str, explained: str = ""
+) -> Iterator[Problem]:
     for name in names:
-        yield Problem((*place, name), code, text)
+        yield Problem((*place, name), code, text, explained=explained)
 
 
 def _unknown(error: "ValidationError") -> list[str]:

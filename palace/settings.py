@@ -23,6 +23,17 @@ FOR_TESTS = ("allow_reset", "fault_lab")
 ONLY_EPHEMERAL = ("fixed_time", "id_seed")
 """What would spoil data that are kept."""
 
+GROUPS = {
+    "host": "Where it is",
+    "ephemeral": "For tests",
+    "api_key": "Keys",
+    "skills_file": "Storing and changing",
+    "cors_origins": "To and from elsewhere",
+    "log_level": "Log and shutdown",
+    "max_body_bytes": "Limits",
+}
+"""Headings of the lists of settings, each under the name of the first setting below it."""
+
 
 class InvalidSetting(Exception):
     """A value that a setting cannot take; the text names the setting and says what it takes."""
@@ -38,6 +49,7 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "The address to listen on; other machines reach it only if you change this.")
     port: int = _setting(8790, "The port to listen on; 0 takes a free one.")
+    public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
     data: Path = _setting(Path("palace-data"), "The folder for the database, the master key and the first API key.")
     ephemeral: bool = _setting(
         False, "Whether everything is in memory, nothing is written, and all is gone at the end."
@@ -54,7 +66,6 @@ class Settings:
         False, "Whether x-palace-fault and /_palace/faults make requests fail; with --ephemeral they do."
     )
     faults: str = _setting("", "A file, JSON or YAML, with faults for the first requests; only with --fault-lab.")
-    public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
     api_key: str = _setting("", "An API key that must exist after start-up, for CI and containers.", secret=True)
     master_key_file: str = _setting("", "The file with the master key, where it is not master.key in the data folder.")
     master_key: str = _setting(

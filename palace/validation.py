@@ -28,6 +28,10 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
+KINDS: dict[type, str] = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+"""What JSON calls a value that is no object, for people."""
+
+
 class Model(BaseModel):
     """A JSON object with known members only; nothing is converted silently."""
 
@@ -72,10 +76,10 @@ def _discriminator(context: Mapping[str, Any]) -> str:
     return str(context["discriminator"]).strip("'")
 
 
-def as_object(sent: Any) -> dict[str, Any]:
-    """What was sent, if it is an object. Raises InvalidDocument."""
+def as_object(sent: Any, member: str) -> dict[str, Any]:
+    """What was sent, if it is an object; `member` is one that it could have. Raises InvalidDocument."""
     if not isinstance(sent, dict):
-        raise refuse([Problem((), "wrong_type", "Invalid input type.")])
+        raise refuse([not_an_object(sent, member)])
     return sent
 
 
@@ -89,6 +93,13 @@ def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) ->
     if first.form == "sentence":
         return ClientError(f"Bad Request. {first.text}", details)
     return InvalidDocument(_fields(problem for problem in problems if problem.form == "field"), details)
+
+
+def not_an_object(found: Any, member: str) -> Problem:
+    """What is wrong with a body that is no JSON object; `member` is one that it could have."""
+    kind = KINDS.get(type(found), "a number")
+    explained = f'The body must be an object, as in {{"{member}": …}}; it is {kind}.'
+    return Problem((), "wrong_type", "Invalid input type.", explained=explained)
 
 
 def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
@@ -109,7 +120,9 @@ def _fields(problems: Iterable[Problem]) -> dict[Any, Any]:
 
 
 def _detail(problem: Problem, blame: "_Blame") -> Detail:
-    detail = Detail(problem.code, problem.text, format_pointer(problem.pointer), facts=problem.facts)
+    detail = Detail(
+        problem.code, problem.explained or problem.text, format_pointer(problem.pointer), facts=problem.facts
+    )
     operation = blame.on(problem.pointer)
     if operation is None:
         return detail

@@ -17,7 +17,7 @@ from palace.api.bodies import DOCUMENT_TYPES, Headers, media_type, parse_documen
 from palace.api.endpoints import not_allowed, send_reply
 from palace.call import Account, Reply
 from palace.clock import checked_moment, parse_moment, timestamp
-from palace.errors import BadRequest, Detail
+from palace.errors import BadRequest, Detail, NoSuchRoute
 from palace.faults import InvalidFault, Plan, read_plan
 from palace.forgetting import forget_answers, forget_documents
 from palace.resource import Services
@@ -25,6 +25,12 @@ from palace.starting_over import Start, start_over
 from palace.vocabulary import Words
 
 PREFIX = "/_palace"
+SWITCHES = {
+    "/reset": "--ephemeral or --allow-reset",
+    "/clock": "--ephemeral --fixed-time 2026-01-01T00:00:00Z",
+    "/faults": "--ephemeral or --fault-lab",
+}
+"""What switches each path on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class _Operations:
 
 
 def emulator_routes(emulator: Emulator, services: Services) -> list[BaseRoute]:
-    """The routes of what is switched on."""
+    """The routes of what is switched on; those of the rest say so."""
     paths: dict[str, dict[str, tuple[Handler, bool]]] = {}
     if emulator.start is not None:
         paths["/reset"] = {"POST": (_resetting(emulator.start, emulator.faults, services), False)}
@@ -83,7 +89,19 @@ def emulator_routes(emulator: Emulator, services: Services) -> list[BaseRoute]:
             "POST": (_planning(plan), True),
             "DELETE": (_telling(plan.clear), False),
         }
-    return [Route(PREFIX + path, _Operations(methods, services)) for path, methods in paths.items()]
+    routes: list[BaseRoute] = [Route(PREFIX + path, _Operations(on, services)) for path, on in paths.items()]
+    return routes + [Route(PREFIX + path, _SwitchedOff(how)) for path, how in SWITCHES.items() if path not in paths]
+
+
+class _SwitchedOff:
+    """What is switched off: 404, and how to switch it on."""
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        raise NoSuchRoute(f"{scope['path']} is switched off on this server: start it with {self._how}.")
 
 
 def _telling(tell: Callable[[], Any]) -> Handler:

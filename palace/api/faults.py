@@ -53,6 +53,8 @@ class FaultLab:
         else:
             if fault.is_after:
                 await self._app(scope, receive, _nowhere)
+            elif fault.what == "drop":
+                await _whole_body(receive)
             scope.pop("palace.route", None)  # What is answered now, the log must not take for the operation's answer.
             await (_drop(scope, receive) if fault.what == "drop" else _answer(fault, send))
 
@@ -72,6 +74,12 @@ class FaultLab:
 async def _nowhere(message: Message) -> None:
     """Where an answer goes that is lost."""
     del message
+
+
+async def _whole_body(receive: Receive) -> None:
+    """Wait until all of the request came: a connection that ends earlier is reset, which is another failure."""
+    while (await receive()).get("more_body"):
+        """It means nothing."""
 
 
 async def _drop(scope: Scope, receive: Receive) -> None:

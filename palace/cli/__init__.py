@@ -5,6 +5,7 @@ import typer
 from palace import __version__
 from palace.cli.apply import apply
 from palace.cli.audit import audit
+from palace.cli.flags import GroupedCommand
 from palace.cli.keys import keys
 from palace.cli.pal import pal
 from palace.cli.plan import plan
@@ -17,8 +18,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Its boxes cut off the names of flags.
 )
-app.command("serve")(serve_command)
+app.command("serve", cls=GroupedCommand)(serve_command)
 app.add_typer(keys, name="keys")
 app.add_typer(pal, name="pal")
 app.command("pull")(pull)

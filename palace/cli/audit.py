@@ -74,7 +74,10 @@ def _expected(text: str) -> Expected | None:
 @audit.command("head")
 @with_flags(FOLDER)
 def head(flags: dict[str, Any]) -> None:
-    """Print number and MAC of the last row, to be kept elsewhere for `palace audit verify --expect`."""
+    """Print number and MAC of the last row.
+
+    Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
+    """
 
     async def last_row(services: Services) -> Row | None:
         reading = services.store.reading

@@ -56,7 +56,10 @@ def edit(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Open a PAL in your editor, show what you changed, and send it if nobody was faster."""
+    """Change a PAL in your editor.
+
+    What you changed is shown, and sent when you agree and nobody was faster.
+    """
     terms = Terms(comment, on_draft=on_draft(force, rebase))
     command = _words(editor)
     with connected(url, key) as remote:

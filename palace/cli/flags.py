@@ -7,8 +7,25 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import typer
+from typer.core import TyperCommand
 
-from palace.settings import PREFIX, Settings
+from palace.settings import GROUPS, PREFIX, Settings
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help shows its flags under the headings of the settings, after those of its own."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the flags."""
+        heading = "Options"
+        rows: dict[str, list[tuple[str, str]]] = {heading: []}
+        for parameter in self.get_params(ctx):
+            heading = GROUPS.get(parameter.name or "", "Options" if parameter.name == "help" else heading)
+            if (row := parameter.get_help_record(ctx)) is not None:
+                rows.setdefault(heading, []).append(row)
+        for heading, found in rows.items():
+            with formatter.section(heading):
+                formatter.write_dl(found)
 
 
 def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:

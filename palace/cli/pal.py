@@ -100,7 +100,10 @@ def diff(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Show what changed between two revisions; without numbers, what the newest one changed."""
+    """Show what changed between two revisions.
+
+    Without numbers: what the newest one changed.
+    """
     with connected(url, key) as remote:
         found = remote.diff(id, earlier or None, later or None)
     if as_json:
@@ -144,7 +147,10 @@ def effective(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Show what a conversation would use: each value, where it comes from, and the revision that set it."""
+    """Show what a conversation would use, and where it comes from.
+
+    Each value is shown with the revision that set it.
+    """
     with connected(url, key) as remote:
         found = remote.effective(id, pointer)
     if as_json:

@@ -42,7 +42,9 @@ def plan(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Show what the files would change on the server, and save that as a plan for `palace apply`.
+    """Show what the files would change, and save that as a plan.
+
+    `palace apply` carries it out.
 
     A file owns the members that it declares and no others; null clears one. A file without pal_id makes a new PAL.
     A PAL without a file is left alone. ${env:NAME} stands for an environment variable, and is kept out of the plan.

@@ -1,6 +1,7 @@
 """`palace serve`: run the server."""
 
 import os
+import shlex
 import signal
 import threading
 from dataclasses import fields
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from palace.accounts import RevokedKey
-from palace.app import CannotListen, Greeting, serve, settings_from
+from palace.app import CannotListen, Greeting, environment, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.folder import FIRST_KEY, FolderInUse
 from palace.seeding import InvalidFaults, InvalidSeed
@@ -68,14 +69,7 @@ def _complain(problem: str) -> int:
 
 
 def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> str:
-    if greeting.api_key and (show_key or greeting.key_is_new):
-        key = greeting.api_key
-    elif settings.api_key:
-        key = "the value of PALACE_API_KEY"
-    elif greeting.api_key:
-        key = f"in {settings.data / FIRST_KEY}"
-    else:
-        key = "one that you noted, or a new one from `palace keys create`"
+    key, in_a_shell = _key_texts(greeting, settings, show_key)
     lines = [
         "",
         f"  Palace is ready:    {greeting.url}",
@@ -85,7 +79,21 @@ def _greeting_text(greeting: Greeting, settings: Settings, show_key: bool) -> st
         "",
         "  For clients of the Tavus API:",
         f"    export TAVUS_PUBLIC_API_BASE_URL={greeting.url}",
-        f"    export TAVUS_API_KEY={key if ' ' not in key else '…'}",
+        f"    export TAVUS_API_KEY={in_a_shell}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _key_texts(greeting: Greeting, settings: Settings, show_key: bool) -> tuple[str, str]:
+    """The API key, or where it is: for people, and for their shell."""
+    if greeting.api_key and (show_key or greeting.key_is_new):
+        return greeting.api_key, greeting.api_key
+    if settings.api_key and environment().get("PALACE_API_KEY") == settings.api_key:
+        return "the value of PALACE_API_KEY", '"$PALACE_API_KEY"'
+    if settings.api_key:
+        return "the value of --api-key", "…"
+    if greeting.api_key:
+        path = settings.data / FIRST_KEY
+        return f"in {path}", f'"$(cat {shlex.quote(str(path))})"'
+    return "one that you noted, or a new one from `palace keys create`", "…"

@@ -5,5 +5,6 @@ things that may have been meant.
 """
 
 from palace.mending.explain import Attempt, Mend, explain, mend_leniently, mended_header
+from palace.mending.names import with_nearest
 
-__all__ = ["Attempt", "Mend", "explain", "mend_leniently", "mended_header"]
+__all__ = ["Attempt", "Mend", "explain", "mend_leniently", "mended_header", "with_nearest"]

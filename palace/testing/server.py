@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -108,8 +109,16 @@ class PalaceServer:
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            raise Refused(f"{method} {path}: {answer.status} {text.decode('utf-8', 'replace')}")
+            raise Refused(f"{method} {path}: {answer.status} {_message(text)}")
         return json.loads(text) if text else None
+
+
+def _message(answer: bytes) -> str:
+    """What an error of the server says."""
+    try:
+        return str(json.loads(answer)["message"])
+    except (ValueError, KeyError, TypeError):  # Not Palace's own answer: that of a proxy, for instance.
+        return answer.decode("utf-8", "replace")
 
 
 @contextmanager
@@ -138,7 +147,9 @@ def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
 
     unknown = settings.keys() - set(Settings.__dataclass_fields__)
     if unknown:
-        raise NotStarted(f"Palace has no setting {', '.join(sorted(unknown))}.")
+        near = get_close_matches(min(unknown), Settings.__dataclass_fields__, n=1)
+        guess = f" Did you mean {near[0]}?" if near else " They are listed by `palace serve --help`."
+        raise NotStarted(f"Palace has no setting {', '.join(sorted(unknown))}.{guess}")
     kept = {name: value for name, value in _inherited().items() if not name.startswith(PREFIX)}
     return kept | {PREFIX + name.upper(): str(value) for name, value in settings.items()}
 

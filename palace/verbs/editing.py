@@ -6,6 +6,8 @@ from functools import partial
 import orjson
 
 from palace.call import Call, Reply
+from palace.errors import ClientError
+from palace.mending import with_nearest
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Transaction
 from palace.validation import as_object
@@ -42,7 +44,7 @@ async def edit(
     `merge` makes the wanted document of the stored one and of what was sent; `find` finds problems that only what was
     sent shows. Raises InvalidId, PreconditionFailed, InvalidDocument and its kin.
     """
-    sent = as_object(call.body)
+    sent = as_object(call.body, resource.some_member)
 
     async def change(tx: Transaction) -> Outcome:
         record = await own_record(resource, tx, call)
@@ -51,4 +53,7 @@ async def edit(
         store = partial(store_change, resource, tx, call, record, before, wanted, services)
         return await guarded(tx, call, record, store, services)
 
-    return await carry_out(call, services, change, answer)
+    try:
+        return await carry_out(call, services, change, answer)
+    except ClientError as error:
+        raise with_nearest(error, resource.model) from error

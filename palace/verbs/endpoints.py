@@ -173,7 +173,7 @@ def _looking(noun: str, id: str) -> tuple[Endpoint, ...]:
             "GET",
             "/{id}/revisions/{number}",
             f"get{id}Revision",
-            f"Get {noun} as it was at a revision",
+            f"Get {noun} as of a revision",
             "The document as it was, the patch that led there and the one that leads back.",
             read_revision,
             answers={200: "The revision.", 400: "The number is not one.", 404: "There is no such revision."},

@@ -236,7 +236,7 @@ async def bring_back_record(
 
 def _body_of(call: Call, *needed: str) -> Document:
     """The body: an object with the `needed` integers and perhaps a comment, which is taken. Raises InvalidDocument."""
-    body = {} if call.body is None else as_object(call.body)
+    body = {} if call.body is None else as_object(call.body, (*needed, "comment")[0])
     problems = [
         Problem((name,), "unknown_field", "Unknown field.") for name in body if name not in (*needed, "comment")
     ]

@@ -191,7 +191,7 @@ def compiled_patch(body: Any, limits: Limits) -> Operations:
 
 def merge_operations(before: Document, body: Any, limits: Limits) -> Operations:
     """What a merge patch (RFC 7396) would do to `before`, as a JSON Patch. Raises InvalidDocument."""
-    return compiled_patch(diff(before, merge_patch(before, as_object(body)), limits), limits)
+    return compiled_patch(diff(before, merge_patch(before, as_object(body, [*before][1])), limits), limits)
 
 
 def applied_patch(before: Document, operations: Operations, limits: Limits) -> Applied:

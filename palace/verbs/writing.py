@@ -10,12 +10,13 @@ import orjson
 
 from palace.call import Call, Reply
 from palace.clock import timestamp
-from palace.errors import BadRequest, Detail
+from palace.errors import BadRequest, ClientError, Detail
 from palace.etags import content_etag
 from palace.json_patch import Operation
 from palace.judging import framed, judge, move_claims, writable
 from palace.links import check_references, keep_index
 from palace.masks import Refs, Sealer, Settled, dump_refs, load_refs, settle_secrets
+from palace.mending import with_nearest
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.history import Delta, base_of_next, baseline_of, deed_of, delta_between, revision_of
 from palace.storage import Answer, IdTaken, Record, Transaction
@@ -307,8 +308,11 @@ def judged_new(
     resource: Resource, call: Call, id: str, found: Sequence[Problem] = (), facts: Mapping[str, Any] = NO_FACTS
 ) -> New:
     """The body of a call as a new document. Raises InvalidDocument and its kin; `found` are problems known before."""
-    settled = settle_secrets(resource, as_object(call.body), before={}, refs={})
-    judged = judge(resource, settled.document, [*found, *settled.problems])
+    settled = settle_secrets(resource, as_object(call.body, resource.some_member), before={}, refs={})
+    try:
+        judged = judge(resource, settled.document, [*found, *settled.problems])
+    except ClientError as error:
+        raise with_nearest(error, resource.model) from error
     return New(resource, call, id, settled, judged.stored, facts)
 
 

@@ -6,9 +6,11 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
+from palace.settings import GROUPS, Settings
 from tests.serving import start_palace
 
 
@@ -27,7 +29,7 @@ def test_the_first_start_makes_a_key_and_shows_it_once(tmp_path):
             assert client.get("/v2/pals").status_code == 200
     with start_palace(data, key="") as second:
         assert key not in second.greeting
-        assert "first-api.key" in second.greeting
+        assert f'export TAVUS_API_KEY="$(cat {data}/first-api.key)"\n' in second.greeting
     with start_palace(data, "--show-key", key="") as third:
         assert f"export TAVUS_API_KEY={key}\n" in third.greeting
         assert f"export TAVUS_PUBLIC_API_BASE_URL={third.url}\n" in third.greeting
@@ -75,6 +77,35 @@ def test_serve_tells_when_the_port_is_taken_or_the_folder_no_folder(tmp_path):
     assert done.returncode == 1
     assert str(tmp_path / "file") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        pytest.param([], {"PALACE_API_KEY": "key-of-mine"}, 'export TAVUS_API_KEY="$PALACE_API_KEY"', id="a variable"),
+        pytest.param(["--api-key", "key-of-mine"], {}, "the value of --api-key", id="a flag"),
+    ],
+)
+def test_a_key_of_ones_own_is_not_printed_but_where_it_comes_from_is(tmp_path, arguments, environment, told):
+    with start_palace(tmp_path / "data", *arguments, key="", **environment) as palace:
+        assert told in palace.greeting
+        assert "key-of-mine" not in palace.greeting
+
+
+def test_the_help_of_serve_shows_every_flag_whole_and_in_groups():
+    """The headings are those of the page on settings, and nothing is cut off, however narrow the terminal is."""
+    shown = palace("serve", "--help", COLUMNS="80").stdout
+    flags = [f"--{knob.name.replace('_', '-')}" for knob in fields(Settings) if knob.metadata["is_flag"]]
+    assert [flag for flag in flags if not re.search(rf"^  {flag} ", shown, re.MULTILINE)] == []
+    assert [group for group in GROUPS.values() if f"\n{group}:\n" not in shown] == []
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("group", [[], ["pal"], ["keys"], ["audit"]], ids=lambda group: " ".join(group) or "all")
+def test_lists_of_commands_tell_what_each_does_in_a_whole_sentence(group):
+    commands = palace(*group, "--help", COLUMNS="80").stdout.partition("Commands:\n")[2]
+    assert commands
+    assert "..." not in commands
 
 
 def test_a_revoked_key_cannot_come_back_through_the_environment(tmp_path):

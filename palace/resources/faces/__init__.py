@@ -92,7 +92,7 @@ def with_verbose(handler: Handler) -> Handler:
 
 async def rename(resource: Resource, call: Call, services: Services) -> Reply:
     """Give the face another name: 200 with all of it."""
-    sent = as_object(call.body)
+    sent = as_object(call.body, "face_name")
     problems = [Problem((name,), "unknown_field", "Unknown field.") for name in sent if name != "face_name"]
     if sent.get("face_name") in (None, ""):
         problems.append(Problem(("face_name",), "missing", "Missing data for required field."))

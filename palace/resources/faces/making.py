@@ -12,6 +12,7 @@ from palace.addresses import Networks, parse_networks
 from palace.call import Call, Reply
 from palace.clock import timestamp
 from palace.fetching import problem_with_url
+from palace.mending import with_nearest
 from palace.resource import Problem, Resource, Services
 from palace.storage import Listing, Transaction
 from palace.validation import Model, problems_of, refuse
@@ -119,7 +120,7 @@ def _valid(body: Any, allowed: Networks) -> NewFace:
     try:
         new = NewFace.model_validate(body)
     except ValidationError as error:
-        raise refuse(problems_of(error)) from error
+        raise with_nearest(refuse(problems_of(error)), NewFace) from error
     problems = list(rules(new, allowed))
     if problems:
         raise refuse(problems)

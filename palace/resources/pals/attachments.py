@@ -11,7 +11,7 @@ from palace.json_patch import equal, format_pointer
 from palace.resource import Document, Problem
 from palace.schemas import schema_problems, with_defaults
 from palace.skills import Skill
-from palace.validation import Model, refuse
+from palace.validation import Model, not_an_object, refuse
 
 Attachments = dict[str, dict[str, Any]]
 """What is attached, by the ids of the skills."""
@@ -92,19 +92,19 @@ def member_of(sent: Any, name: str, place: Place = (), *, is_required: bool = Fa
     if sent is None and not is_required and not place:  # An empty body.
         return {}
     if not isinstance(sent, dict):
-        raise refuse([_no_object(sent, place)])
+        raise refuse([_no_object(sent, place, name)])
     problems = [Problem((*place, other), "unknown_field", "Unknown field.") for other in sent if other != name]
     value = sent.get(name, {})
     if name not in sent and is_required:
         problems.append(Problem((*place, name), "missing", "Missing data for required field."))
     elif not isinstance(value, dict):
-        problems.append(_no_object(value, (*place, name)))
+        problems.append(_no_object(value, (*place, name), name))
     if problems:
         raise refuse(problems)
     return value  # type: ignore[no-any-return]
 
 
-def _no_object(sent: Any, place: Place) -> Problem:
+def _no_object(sent: Any, place: Place, name: str) -> Problem:
     if sent is None:
         return Problem(place, "null", "Field may not be null.")
-    return Problem(place, "wrong_type", "Not a valid mapping type." if place else "Invalid input type.")
+    return Problem(place, "wrong_type", "Not a valid mapping type.") if place else not_an_object(sent, name)

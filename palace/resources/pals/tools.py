@@ -10,6 +10,8 @@ from pydantic import Field, StringConstraints, ValidationError
 from palace import verbs
 from palace.call import Call, Reply
 from palace.errors import BadRequest, Detail
+from palace.links import leads_nowhere
+from palace.mending import with_nearest
 from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services
 from palace.resources.tools import SYSTEM_TOOLS, TOOL
 from palace.storage import Record, Transaction
@@ -40,9 +42,9 @@ class Attachment(Model):
 def asked_for(body: Any) -> list[str]:
     """The ids in a request to attach tools. Raises InvalidDocument."""
     try:
-        return Attachment.model_validate(as_object(body)).tool_ids
+        return Attachment.model_validate(as_object(body, "tool_ids")).tool_ids
     except ValidationError as error:
-        raise refuse(problems_of(error)) from error
+        raise with_nearest(refuse(problems_of(error)), Attachment) from error
 
 
 # --- Handlers ---------------------------------------------------------------------------------------------------------
@@ -60,6 +62,8 @@ async def attach(resource: Resource, call: Call, services: Services) -> Reply:
         before = orjson.loads(record.body)
         await _refuse_unknown(tx, call, ids, before["tool_ids"])
         wanted = attachable([*before["tool_ids"], *ids])
+        if len(wanted) > MOST_ATTACHED:
+            raise refuse([_too_many(len(wanted))])
         outcome = await _store(resource, tx, call, record, before, wanted, "attach_tools", services)
         tools = await _attached(tx, call, outcome.document["tool_ids"])
         outcome.said = {"data": tools, **outcome.said}
@@ -109,12 +113,16 @@ async def _store(
     return await guarded(tx, call, record, store, services)
 
 
+def _too_many(count: int) -> Problem:
+    text, facts = f"Longer than maximum length {MOST_ATTACHED}.", {"maximum": MOST_ATTACHED}
+    explained = f"A PAL has at most {MOST_ATTACHED} tools; with these it would have {count}."
+    return Problem(("tool_ids",), "too_long", text, facts=facts, explained=explained)
+
+
 async def _refuse_unknown(tx: Transaction, call: Call, ids: Sequence[str], attached: Sequence[str]) -> None:
     """Raises a ClientError that names, by its place in the request, every tool that there is not."""
     problems = [
-        Problem(
-            ("tool_ids", index), "unknown_reference", UNKNOWN_TOOL, form="bare", facts={"kind": TOOL.kind, "id": id}
-        )
+        leads_nowhere(("tool_ids", index), TOOL.kind, id, UNKNOWN_TOOL)
         for index, id in enumerate(ids)
         if id not in attached and not await tx.exists(TOOL.kind, id, call.account.id)
     ]
