@@ -66,6 +66,8 @@ async def look_up(host: str) -> Sequence[str]:
         if error.errno == socket.EAI_AGAIN:
             raise FetchFailed(f"{host} could not be looked up just now.", is_temporary=True) from error
         return []
+    except UnicodeError:  # Python's: a part of the name that is empty or too long.
+        return []
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
