@@ -110,7 +110,7 @@ def problem_with_url(url: str, allowed: Networks = (), *, https_only: bool = Fal
             raise httpx.InvalidURL("")
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii")
-    except (httpx.InvalidURL, UnicodeError):
+    except (httpx.InvalidURL, ValueError):
         return "Not a valid URL."
     if parsed.scheme not in (("https",) if https_only else ("http", "https")):
         return "Must be an https URL." if https_only else "Must be an http or https URL."
@@ -192,7 +192,7 @@ def _checked(url: str, where: str, bounds: Bounds, fetcher: Fetcher, *, is_redir
 def _redirected(url: str, location: str, where: str) -> str:
     try:
         target = httpx.URL(url).join(location).copy_with(fragment=None)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:  # ValueError: what is in brackets is no address.
         raise FetchRefused(f"{where} sends a redirect that is no URL.") from error
     if httpx.URL(url).scheme == "https" and target.scheme != "https":
         raise FetchRefused(f"{where} sends a redirect from https to {target.scheme}.")

@@ -53,7 +53,10 @@ def schema_problems(schema: Mapping[str, Any], value: Any) -> list[Problem]:
     them.
     """
     errors = _validator(orjson.dumps(schema)).iter_errors(value)
-    found = islice((problem for error in errors for problem in _problems(error)), MOST_PROBLEMS)
+    try:
+        found = list(islice((problem for error in errors for problem in _problems(error)), MOST_PROBLEMS))
+    except RecursionError:  # A `$ref` that leads back to itself.
+        return [Problem((), "rule", "Does not fit the schema of the skill ($ref).")]
     return list({(problem.pointer, problem.text): problem for problem in found}.values())
 
 

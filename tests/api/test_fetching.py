@@ -203,6 +203,12 @@ def test_a_redirect_to_localhost_is_refused(outside: Site, inside: Site) -> None
     assert inside.asked == []
 
 
+@pytest.mark.parametrize("location", ["http:////[pictures]/a", "http://[::1/a", "http://pictures.example:port/a"])
+def test_a_redirect_that_is_no_url_is_refused(outside: Site, location: str) -> None:
+    outside.pages["/a"] = (302, {"location": location}, b"")
+    assert refused(outside.url("/a")) == "pictures.example sends a redirect that is no URL."
+
+
 def test_a_chain_of_redirects_ends(outside: Site) -> None:
     outside.pages["/a"] = (301, {"location": "/a"}, b"")
     said = refused(outside.url("/a"))
