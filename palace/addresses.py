@@ -39,6 +39,9 @@ NOT_PUBLIC_V6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32
 LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "intranet", "lan", "home.arpa")
 """last labels of names that lead to this machine or stay within a network"""
 IDEOGRAPHIC_FULL_STOP = "\u3002"
+LONGEST_NAME = 253
+LONGEST_LABEL = 63
+"""characters of a name and of each part of it (RFC 1035)"""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -89,7 +92,7 @@ def is_public_host(host: str, allowed: Networks = ()) -> bool:
     address = address_in(name)
     if address is not None:
         return is_public_address(address, allowed)
-    if ":" in name or _ends_in_number(name):
+    if ":" in name or _ends_in_number(name) or not _fits_a_question(name):
         return False
     return bool(allowed) or not any(f".{name}".endswith(f".{local}") for local in LOCAL_NAMES)
 
@@ -106,6 +109,11 @@ def _plain(host: str) -> str:
     """A host as the domain name system reads it: `ⓛocalhost。` is `localhost`."""
     name = unicodedata.normalize("NFKC", host).replace(IDEOGRAPHIC_FULL_STOP, ".").lower()
     return name.removesuffix(".")
+
+
+def _fits_a_question(name: str) -> bool:
+    """Whether the domain name system can be asked for this name: `127.0.0.1..` has a part that is empty."""
+    return len(name) <= LONGEST_NAME and all(0 < len(label) <= LONGEST_LABEL for label in name.split("."))
 
 
 def _ends_in_number(name: str) -> bool:

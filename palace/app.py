@@ -215,6 +215,7 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
     config = uvicorn.Config(
         application,
         http="httptools" if emulator.faults is None else DroppableConnection,
+        ws="none",  # Whatever is installed beside: a request to change the protocol is answered as any other.
         lifespan="off",
         access_log=False,
         log_config=None,

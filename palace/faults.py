@@ -16,6 +16,7 @@ MOST_SECONDS = 300
 MOST_SECONDS_TO_WAIT = 86_400
 MOST_TIMES = 1_000_000
 MOST_FAULTS = 1_000
+LONGEST_PATH = 1_000
 AFTER = "after"
 
 CONCURRENCY = "User has reached maximum concurrent conversations"
@@ -145,12 +146,11 @@ class Planned:
     left: int
     method: str | None = None
     path: str | None = None
-    pattern: re.Pattern[str] | None = None
 
     def meets(self, method: str, path: str) -> bool:
         """Whether a request is one of those it waits for."""
         return (self.method is None or self.method == method) and (
-            self.pattern is None or self.pattern.fullmatch(path) is not None
+            self.path is None or matches(self.path.removesuffix("/") or "/", path)
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -220,11 +220,13 @@ def _planned(entry: Any, place: str) -> Planned:
     path, method = match.get("path"), match.get("method")
     if path is not None and not path.startswith("/"):
         raise InvalidFault("It must begin with a slash, as in /v2/pals/*.", f"{place}/match/path")
+    if path is not None and len(path) > LONGEST_PATH:
+        raise InvalidFault(f"It must have at most {LONGEST_PATH} characters.", f"{place}/match/path")
     try:
         fault = read_fault(members["answer"])
     except InvalidFault as error:
         raise InvalidFault(error.problem, f"{place}/answer") from error
-    return Planned(fault, times, method and method.upper(), path, path and _pattern(path))
+    return Planned(fault, times, method and method.upper(), path)
 
 
 def _members(
@@ -240,7 +242,30 @@ def _members(
     return value
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    """`*` is one part of a path, or what is left of one; `**` is any number of parts."""
-    parts = re.split(r"(\*\*|\*)", path.removesuffix("/") or "/")
-    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part) or re.escape(part) for part in parts))
+def matches(pattern: str, path: str) -> bool:
+    """Whether a path is as the pattern says: `*` is one part of it, or what is left of one; `**` is all that follows.
+
+    Takes no longer than the two are long, multiplied: as a regular expression some patterns would take for ever.
+    """
+    ends = {0}
+    """of everything that the pattern so far may stand for"""
+    for part in re.split(r"(\*\*|\*)", pattern):
+        if part == "**":
+            ends = set(range(min(ends), len(path) + 1))
+        elif part == "*":
+            ends = _to_the_slash(path, ends)
+        else:
+            ends = {end + len(part) for end in ends if path.startswith(part, end)}
+        if not ends:
+            return False
+    return len(path) in ends
+
+
+def _to_the_slash(path: str, starts: set[int]) -> set[int]:
+    """Every place between one of these and the end of its part of the path."""
+    found: set[int] = set()
+    for start in sorted(starts):
+        if start not in found:
+            slash = path.find("/", start)
+            found.update(range(start, (slash if slash >= 0 else len(path)) + 1))
+    return found

@@ -66,6 +66,8 @@ async def look_up(host: str) -> Sequence[str]:
         if error.errno == socket.EAI_AGAIN:
             raise FetchFailed(f"{host} could not be looked up just now.", is_temporary=True) from error
         return []
+    except UnicodeError:  # Python's: a part of the name that is empty or too long.
+        return []
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -108,7 +110,7 @@ def problem_with_url(url: str, allowed: Networks = (), *, https_only: bool = Fal
             raise httpx.InvalidURL("")
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii")
-    except (httpx.InvalidURL, UnicodeError):
+    except (httpx.InvalidURL, ValueError):
         return "Not a valid URL."
     if parsed.scheme not in (("https",) if https_only else ("http", "https")):
         return "Must be an https URL." if https_only else "Must be an http or https URL."
@@ -190,7 +192,7 @@ def _checked(url: str, where: str, bounds: Bounds, fetcher: Fetcher, *, is_redir
 def _redirected(url: str, location: str, where: str) -> str:
     try:
         target = httpx.URL(url).join(location).copy_with(fragment=None)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:  # ValueError: what is in brackets is no address.
         raise FetchRefused(f"{where} sends a redirect that is no URL.") from error
     if httpx.URL(url).scheme == "https" and target.scheme != "https":
         raise FetchRefused(f"{where} sends a redirect from https to {target.scheme}.")

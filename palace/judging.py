@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from palace.json_patch import Operation, equal
-from palace.resource import READ_ONLY_TIMES, Document, Problem, Resource, value_at
+from palace.resource import MOST_PROBLEMS, READ_ONLY_TIMES, Document, Problem, Resource, value_at
 from palace.storage import NameTaken, Transaction
 from palace.validation import problems_of, refuse
 
@@ -62,7 +63,7 @@ def judge(
     except ValidationError as error:
         problems += [_worded(resource, problem) for problem in problems_of(error)]
     else:
-        problems += resource.rules(model)
+        problems += islice(resource.rules(model), MOST_PROBLEMS)
     if problems or model is None:
         raise refuse(problems, operations)
     model.__pydantic_fields_set__.update(resource.members)

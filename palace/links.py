@@ -24,10 +24,14 @@ def uses_of(references: Iterable[Reference], document: Document) -> dict[Use, Re
     }
 
 
+LONGEST_LABEL = 1000
+"""characters of a value that lists find a document by; what is longer is found by its beginning"""
+
+
 def labels_of(places: Iterable[tuple[str, tuple[str, ...]]], document: Document) -> set[Label]:
     """What lists find a document by, at these places of labels."""
     return {
-        Label(label, value)
+        Label(label, value[:LONGEST_LABEL])
         for label, pointer in places
         for _, value in values_at(document, pointer)
         if isinstance(value, str)

@@ -128,10 +128,13 @@ def readdressed(secret: Secret, document: Document, before: Document) -> str | N
 
 
 def _origin(url: object) -> tuple[str, str] | None:
-    """Scheme and authority of a URL."""
+    """Scheme and authority of a URL; of what is none, all of it."""
     if not isinstance(url, str):
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # It is still to be judged.
+        return "", url
     return parts.scheme.lower(), parts.netloc.lower()
 
 

@@ -70,6 +70,9 @@ class Problem:
     explained: str = ""
 
 
+MOST_PROBLEMS = 1000
+"""how many problems of one document are told"""
+
 OnDelete = Literal["remove", "clear", "refuse"]
 EACH = "*"
 """In a pointer: every element of an array, or every member of an object."""

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from palace.resource import Problem
+from palace.resource import MOST_PROBLEMS, Problem
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -48,8 +49,14 @@ def _has_default(schema: Any) -> bool:
 
 
 def schema_problems(schema: Mapping[str, Any], value: Any) -> list[Problem]:
-    """Every reason why the value does not fit the schema; nothing of the value appears in them."""
-    found = [problem for error in _validator(orjson.dumps(schema)).iter_errors(value) for problem in _problems(error)]
+    """Every reason why the value does not fit the schema, of very many the first ones; nothing of the value appears in
+    them.
+    """
+    errors = _validator(orjson.dumps(schema)).iter_errors(value)
+    try:
+        found = list(islice((problem for error in errors for problem in _problems(error)), MOST_PROBLEMS))
+    except RecursionError:  # A `$ref` that leads back to itself.
+        return [Problem((), "rule", "Does not fit the schema of the skill ($ref).")]
     return list({(problem.pointer, problem.text): problem for problem in found}.values())
 
 

@@ -59,6 +59,9 @@ def _entries(path: Path) -> Iterable[dict[str, Any]]:
         raise InvalidSkillsFile(f"The skills file {path} cannot be read: {error.strerror}.") from error
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidSkillsFile(f"The skills file {path} is neither YAML nor JSON: {_where(error)}.") from error
+    except RecursionError as error:
+        raise InvalidSkillsFile(f"The skills file {path} is nested too deep.") from error
+    said = _as_json(said, path)
     entries = said.get("skills") if isinstance(said, dict) and set(said) == {"skills"} else None
     if not isinstance(entries, list):
         raise InvalidSkillsFile(f"The skills file {path} must be a mapping with one member, skills, which is a list.")
@@ -66,6 +69,14 @@ def _entries(path: Path) -> Iterable[dict[str, Any]]:
     for number, entry in enumerate(entries, start=1):
         _check_entry(entry, f"The skills file {path}, skill {number}", seen)
     return entries
+
+
+def _as_json(said: Any, path: Path) -> Any:
+    """What YAML said, as JSON says it. Raises InvalidSkillsFile for dates, for what contains itself, and the like."""
+    try:
+        return json.loads(json.dumps(said, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidSkillsFile(f"The skills file {path} has something that JSON has not: {error}.") from error
 
 
 def _where(error: Exception) -> str:

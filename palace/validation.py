@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from palace.errors import ClientError, Detail, InvalidDocument
 from palace.json_patch import END_OF_ARRAY, Operation, format_pointer
-from palace.resource import Problem
+from palace.resource import MOST_PROBLEMS, Problem
 
 WHOLE_DOCUMENT = "_schema"
 
@@ -39,7 +39,14 @@ class Model(BaseModel):
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
-    """Every problem that a model found, in the API's words; no value of the document appears in them."""
+    """Every problem that a model found, in the API's words; no value of the document appears in them.
+
+    Too many are told as one: who sends a million unknown members gets no million sentences.
+    """
+    found = error.error_count()
+    if found > MOST_PROBLEMS:
+        text = f"{found} problems, which are too many to tell: at most {MOST_PROBLEMS} are."
+        return [Problem((), "too_many_problems", text, facts={"maximum": MOST_PROBLEMS, "actual": found})]
     return [_problem(found) for found in error.errors(include_url=False)]
 
 
@@ -84,7 +91,11 @@ def as_object(sent: Any, member: str) -> dict[str, Any]:
 
 
 def refuse(problems: Sequence[Problem], operations: Sequence[Operation] = ()) -> ClientError:
-    """The 400 that tells all `problems`, each blamed on the operation that caused it, where there is one."""
+    """The 400 that tells `problems`, each blamed on the operation that caused it, where there is one.
+
+    Of very many the first ones are told.
+    """
+    problems = problems[:MOST_PROBLEMS]
     blame = _Blame(operations)
     details = [_detail(problem, blame) for problem in problems]
     first = problems[0]

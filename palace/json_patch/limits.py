@@ -19,6 +19,8 @@ class Limits:
     """reference tokens in one JSON Pointer"""
     depth: int = 64
     """arrays and objects inside one another: in a body, and in the document a patch produces"""
+    values: int = 250_000
+    """values of all kinds, containers included, in one request body"""
     copy_bytes: int = 1 << 20
     """bytes of JSON text that all `copy` operations of one patch may add together"""
     index_digits: int = 16

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from palace.json_patch.errors import InvalidJson, quote
 from palace.json_patch.limits import DEFAULT_LIMITS, Limits
-from palace.json_patch.values import FAULTY, Json, integer_range, is_clean, string_fault, survey
+from palace.json_patch.values import FAULTY, Json, count, integer_range, is_clean, string_fault, survey
 
 _MARK = b"\xef\xbb\xbf"
 _SPACE = " \t\n\r"
@@ -31,7 +31,8 @@ def read_json(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
     """The value of a JSON text in UTF-8, with no member lost and no number changed on the way.
 
     Raises InvalidJson for anything else: duplicate members, NaN, numbers out of range, lone surrogates, U+0000, nesting
-    deeper than `limits.depth`, a byte order mark, text after the value. A patch wraps its values in two levels.
+    deeper than `limits.depth`, more than `limits.values` values, a byte order mark, text after the value. A patch wraps
+    its values in two levels.
     """
     text = _decoded(body)
     bare = text.strip(_SPACE)
@@ -47,11 +48,13 @@ def read_json(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Json:
         rest = bare[end:].lstrip(_SPACE)
         offset = len(body.rstrip(_SPACE.encode())) - len(rest.encode())
         raise InvalidJson("trailing_text", f"The JSON value ends before byte {offset}, but more text follows.", offset)
-    may_be_deep = body.count(b"[") + body.count(b"{") > limits.depth
-    if may_be_deep or b"\\u" in body:
+    most_containers = body.count(b"[") + body.count(b"{")
+    if most_containers > limits.depth or b"\\u" in body:
         levels = survey(value, limits)
         if levels == FAULTY or levels > limits.depth:
             _refuse(text, limits)
+    if body.count(b",") + most_containers >= limits.values and (values := count(value)) > limits.values:
+        raise InvalidJson("too_many_values", f"The body has {values} values; the limit is {limits.values}.", None)
     return value
 
 

@@ -137,6 +137,16 @@ def height(value: Json, steps: float = inf) -> int:
     return levels
 
 
+def count(value: Json) -> int:
+    """How many values there are in all: this one, and whatever lies inside it."""
+    total, level = 1, [value]
+    while level:
+        inside = [item.values() if type(item) is dict else item for item in level if type(item) in CONTAINERS]
+        total += sum(map(len, inside))
+        level = [child for children in inside for child in children if type(child) in CONTAINERS]
+    return total
+
+
 def text_bytes(value: Json) -> int:
     """The length of the value as compact JSON text in UTF-8, in bytes."""
     try:

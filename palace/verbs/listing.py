@@ -7,11 +7,14 @@ from typing import Any, Literal
 import orjson
 
 from palace.call import Call, Reply
+from palace.errors import BadRequest, Detail
 from palace.resource import Parameter, Resource, Services
 from palace.storage import Listing, Owned, Page
 from palace.verbs.queries import one_of, page_number, page_size
 
 OWNED: Mapping[str, Owned] = {"user": "own", "system": "stock", "all": "all"}
+MOST_VALUES = 100
+"""of one parameter of a list"""
 SORTS = ("asc", "desc", "ascending", "descending", "recommended")
 BACKWARDS: Mapping[str, Literal["oldest", "newest", "name", "name_backwards"]] = {
     "oldest": "newest",
@@ -80,7 +83,13 @@ async def _found(resource: Resource, call: Call, services: Services, listing: Li
 
 
 def _listed(query: Mapping[str, str], name: str) -> list[str]:
-    return [value.strip() for value in query[name].split(",") if value.strip()]
+    """The values of a parameter that have commas between. Raises BadRequest when they are too many to look for."""
+    values = list(dict.fromkeys(value.strip() for value in query[name].split(",") if value.strip()))
+    if len(values) > MOST_VALUES:
+        problem = f"{name} has {len(values)} values; at most {MOST_VALUES} are looked for."
+        facts = {"parameter": name, "maximum": MOST_VALUES, "actual": len(values)}
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_query", problem, facts=facts)])
+    return values
 
 
 def _shortened(body: bytes, left_out: tuple[str, ...]) -> bytes:

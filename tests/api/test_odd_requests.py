@@ -179,3 +179,15 @@ def test_a_plain_request_id_of_the_client_comes_back_and_is_logged(palace: Palac
 def test_an_odd_request_id_of_the_client_is_replaced(api: httpx.Client, id: str) -> None:
     answer = api.get("/v2/pals", headers={b"x-request-id": id.encode()})
     assert re.fullmatch(r"r-[0-9a-f]{12}", answer.headers["x-request-id"])
+
+
+def test_a_request_to_change_to_another_protocol_is_answered_as_any_other(palace: Palace, api: httpx.Client) -> None:
+    headers = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+    }
+    logged = len(palace.log.read_text())
+    assert api.get("/v2/pals", headers=headers).status_code == 200
+    assert "Traceback" not in palace.log.read_text()[logged:]

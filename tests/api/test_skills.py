@@ -117,6 +117,10 @@ BROKEN = [
     pytest.param("skills: [{skill_id: a, colour: red}]", "(a): unknown member colour", id="an unknown member"),
     pytest.param("skills: [{skill_id: a, enabled: maybe}]", "(a): enabled must be true or false", id="no boolean"),
     pytest.param("skills: [{skill_id: a, config: []}]", "(a): config must be a JSON Schema", id="no schema"),
+    pytest.param("[" * 5_000, "is nested too deep", id="too deep"),
+    pytest.param("skills: [{skill_id: a, config: &a {not: *a}}]", "something that JSON has not", id="in itself"),
+    pytest.param("skills: [{skill_id: a, config: {default: 2026-01-01}}]", "something that JSON has not", id="a date"),
+    pytest.param("skills: [{skill_id: a, config: {default: .nan}}]", "something that JSON has not", id="no number"),
     pytest.param("skills: [{skill_id: a}]", "skill a has no display_name, description", id="nothing to show"),
     pytest.param(
         "skills: [{skill_id: memory, config: {type: map}}]", "config of skill memory is no JSON Schema at /type",
@@ -195,6 +199,11 @@ def test_a_problem_has_its_place_and_the_words_of_the_api(
     (problem,) = schema_problems(SCHEMA, value)
     assert (problem.pointer, problem.code, problem.text) == (pointer, code, text)
     assert "s3cret" not in repr(problem)
+
+
+def test_a_reference_that_leads_back_to_itself_fits_nothing() -> None:
+    [problem] = schema_problems({"$ref": "#"}, {})
+    assert (problem.pointer, problem.code) == ((), "rule")
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

@@ -264,6 +264,13 @@ def test_a_stored_secret_goes_to_no_other_server(
     assert is_stored(api, tool, auth)
 
 
+@pytest.mark.parametrize("url", ["https://[::1", "https://api\u2100.example.org/"])
+def test_a_stored_secret_goes_nowhere_where_the_url_is_none(api: httpx.Client, new_tool: NewTool, url: str) -> None:
+    tool = new_tool(**with_api(auth=BEARER))
+    details = refused(edit(api, tool, **with_api(auth=without(BEARER, "token"), url=url)), 400)
+    assert [detail["pointer"] for detail in details] == ["/delivery/api/auth/token", "/delivery/api/url"]
+
+
 def test_a_client_secret_goes_to_no_other_place_for_tokens(api: httpx.Client, new_tool: NewTool) -> None:
     tool = new_tool(**with_api(auth=OAUTH))
     moved = OAUTH | {"token_url": "https://login.example.com/token"}

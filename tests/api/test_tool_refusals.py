@@ -106,7 +106,8 @@ REFUSED: list[Any] = [
     *((with_api(url=url), HOST, NO_URL) for url in (
         "https://", "https:///path", "https://user@api.example.org", "https://a:b@api.example.org",
         "https://api.example.org\\@x.example", "https://api.example.org/a b", "https://api.example.org/\n",
-        "https://api.example.org:port/", "https://api%2eexample.org", "https://a,b.example",
+        "https://api.example.org:port/", "https://api.example.org:0/", "https://api.example.org:65536/", "https://[::1",
+        "https://api%2eexample.org", "https://a,b.example",
         "https://api.example.org ")),
     *((with_api(url=url), HOST, "Placeholders may stand in the path and in the query only.") for url in (
         "https://{tavus_host}/", "https://{tavus_host}.example.org/x", "https://api.example.org:{tavus_port}/x",

@@ -81,6 +81,8 @@ REFUSES: list[tuple[bytes, str, int | None]] = [
     (b'[{"a":' * 33 + b"1" + b"}]" * 33, "too_deep", 192),
     (b"[" * 1_000_000, "too_deep", 64),
     (b'{"a":' * 100_000, "too_deep", 320),
+    (b"[" + b"1," * 250_000 + b"1]", "too_many_values", None),
+    (b"[" + b"[[]]," * 125_000 + b"[]]", "too_many_values", None),
     (b'{"a":1,"a":1}', "duplicate_member", 7),
     (b'{"a":1,"\\u0061":2}', "duplicate_member", 7),
     ('["é",{"b":{"x":1, "y":[], "x":null}}]'.encode(), "duplicate_member", 27),
@@ -126,10 +128,12 @@ def test_limits_apply_to_reading() -> None:
     assert read_json(b"[[]]", Limits(depth=2)) == [[]]
     assert read_json(b'"\\u0000"', Limits(null_characters=True)) == "\0"
     assert read_json(b"340282366920938463463374607431768211456", Limits(largest_integer=2**128)) == 2**128
+    assert read_json(b'{"a":[1,",,[,{"]}', Limits(values=4)) == {"a": [1, ",,[,{"]}
     for body, limits in (
         (b"[[[]]]", Limits(depth=2)),
         (b'"\\u0000\\ud800"', Limits(null_characters=True)),
         (b"128", Limits(largest_integer=127)),
+        (b'{"a":[1]}', Limits(values=2)),
     ):
         with pytest.raises(InvalidJson):
             read_json(body, limits)

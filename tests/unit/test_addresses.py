@@ -112,6 +112,11 @@ def test_everything_else_is_not(address: str) -> None:
         pytest.param("evil@127.0.0.1", id="a user name"),
         pytest.param("", id="nothing"),
         pytest.param(".", id="only a dot"),
+        pytest.param("127.0.0.1..", id="two final dots"),
+        pytest.param("localhost..", id="localhost with two final dots"),
+        pytest.param("a..example.com", id="an empty part"),
+        pytest.param("a" * 64 + ".example.com", id="a part that is too long"),
+        pytest.param("a." * 130 + "com", id="a name that is too long"),
     ],
 )
 def test_a_host_that_leads_inwards_is_not_public(host: str) -> None:

@@ -22,7 +22,7 @@ from palace.resource import (
     Services,
     Stamp,
 )
-from palace.resources.faces.making import body_schema, create
+from palace.resources.faces.making import FaceName, body_schema, create
 from palace.storage import Transaction
 from palace.validation import Model, as_object, refuse
 from palace.verbs.deleting import erase, take_away
@@ -40,7 +40,7 @@ STATUSES = ("started", "completed", "error")
 class Face(Model):
     """What a client decides of a face; all else is the server's."""
 
-    face_name: str | None = None
+    face_name: FaceName | None = None
     default_voice_id: str | None = None
     """The voice of PALs with this face that choose no other; an id of /v2/voices."""
 
@@ -188,6 +188,7 @@ FACE = Resource(
                 "`callback_url` is stored, but not called yet: webhooks come later.",
                 "A face is `completed` once its picture was fetched, checked and made small; no model is trained yet, "
                 "and `consent_video_url`, `auto_fix_training_image` and `properties` are stored for when one is.",
+                "A `face_name` has at most 255 characters; no published page has a limit.",
                 "`train_image_url` together with `train_video_url` is 400, because a face is made of one of the two.",
                 "Addresses that are not public are 400, unless the operator allows them: the server must not be led "
                 "into its own network.",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from palace import verbs
 from palace.addresses import Networks, parse_networks
@@ -25,6 +25,8 @@ MODEL_PREFIX = "phoenix-"
 NO_URL = "Either train_video_url or train_image_url must be provided."
 MOST_VOICES_NAMED = 100
 
+FaceName = Annotated[str, StringConstraints(max_length=255)]
+
 
 # --- Models -----------------------------------------------------------------------------------------------------------
 
@@ -38,7 +40,7 @@ class Properties(Model):
 class NewFace(Model):
     """What a client sends to have a face made."""
 
-    face_name: str | None = None
+    face_name: FaceName | None = None
     train_video_url: str | None = None
     """A video of the face: MP4, MOV or WebM. Either this or `train_image_url`."""
     train_image_url: str | None = None

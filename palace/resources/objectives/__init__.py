@@ -41,7 +41,7 @@ class Objective(Model):
     modality: Modality = "verbal"
     next_required_objective: str | None = None
     """The name of the objective that follows in any case."""
-    next_conditional_objectives: dict[str, str] | None = None
+    next_conditional_objectives: Annotated[dict[str, str], Field(max_length=MOST_OBJECTIVES)] | None = None
     """Names of objectives, each with the condition under which it follows."""
     callback_url: CallbackUrl = ""
     tool_call: dict[str, Any] | None = None

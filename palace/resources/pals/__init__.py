@@ -48,6 +48,9 @@ from palace.vocabulary import aliases
 
 CUSTOM_LLM = "Please ensure both base_url and api_key are included in order to use a custom llm."
 
+MOST_TAGS = 100
+"""Every guardrail of the account is compared with them."""
+
 LAYER_PLACES = frozenset(("layers", name) for name in Layers.model_fields)
 
 Id = Annotated[str, StringConstraints(min_length=1)]
@@ -76,7 +79,7 @@ class Pal(Model):
     document_tags: list[str] = Field(default_factory=list)
     objectives_id: str | None = None
     guardrail_ids: list[Id] = Field(default_factory=list, max_length=MOST_ATTACHED)
-    guardrail_tags: list[str] = Field(default_factory=list)
+    guardrail_tags: list[str] = Field(default_factory=list, max_length=MOST_TAGS)
     guardrails_id: str | None = None
     tool_ids: Annotated[list[Id], AfterValidator(attachable)] = Field(default_factory=list, max_length=MOST_ATTACHED)
     """The tools that it may use; ids of /v2/tools, each once."""
@@ -257,6 +260,7 @@ PAL = Resource(
             answers={200: "The PAL was created.", 400: "The document is not a valid PAL."},
             body="document",
             required=("default_face_id",),
+            differs=("A PAL has at most 100 `guardrail_tags`; no published page has a limit.",),
             answer_schema={
                 "type": "object",
                 "required": ["pal_id", "created_at", "tool_ids"],

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from palace.errors import ClientError, SkillNotAttached
 from palace.json_patch import equal, format_pointer
-from palace.resource import Document, Problem
+from palace.resource import MOST_PROBLEMS, Document, Problem
 from palace.schemas import schema_problems, with_defaults
 from palace.skills import Skill
 from palace.validation import Model, not_an_object, refuse
@@ -78,6 +78,7 @@ def misfits(skill: Skill, config: Document) -> list[Problem]:
 
 def misfit(problems: Sequence[Problem], place: Callable[[Place], Place]) -> ClientError:
     """The 400 for configurations, as this part of the API words it; `place` tells where in the body a problem is."""
+    problems = problems[:MOST_PROBLEMS]
     refusal = refuse(problems)
     refusal.text = refusal.text.replace("Bad Request.", "Bad Request:", 1)
     located = zip(refusal.details, problems, strict=True)

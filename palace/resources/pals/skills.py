@@ -15,7 +15,18 @@ from palace.call import Call, Reply
 from palace.clock import timestamp
 from palace.errors import ClientError, Detail, PreconditionFailed, SkillNotAttached, UnknownSkill
 from palace.etags import is_matched, tags_in
-from palace.resource import Document, Endpoint, Handler, Legacy, Names, Parameter, Resource, Services, Wording
+from palace.resource import (
+    MOST_PROBLEMS,
+    Document,
+    Endpoint,
+    Handler,
+    Legacy,
+    Names,
+    Parameter,
+    Resource,
+    Services,
+    Wording,
+)
 from palace.resources.pals.attachments import (
     Attachment,
     Attachments,
@@ -123,7 +134,7 @@ async def put_all(resource: Resource, call: Call, services: Services) -> Reply:
     def change(skills: Attachments) -> Attachments:
         unknown = [id for id in sent if id not in services.skills or not services.skills[id].enabled]
         if unknown:
-            raise UnknownSkill(unknown)
+            raise UnknownSkill(unknown[:MOST_PROBLEMS])
         configs = {id: member_of(value, "config", ("skills", id)) for id, value in sent.items()}
         problems = [
             replace(problem, pointer=(id, *problem.pointer))

@@ -30,9 +30,12 @@ from palace.validation import Model
 NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$"
 LONGEST_SPECIFICATION = 10_000
 """characters of the description and of the parameters as JSON together"""
+MOST_TAGS = 50
+LONGEST_TAG = 100
 SYSTEM_TOOLS = ("end_call",)
 """Part of every PAL; their ids are their names."""
 
+Tag = Annotated[str, StringConstraints(max_length=LONGEST_TAG)]
 Origin = Literal["llm", "vision", "audio"]
 OnCall = Literal["generate_filler", "static_filler", "silent", "passthrough"]
 OnResolve = Literal["generate_response", "response_in_result", "add_to_context", "fire_and_forget"]
@@ -61,7 +64,7 @@ class Tool(Model):
     """What becomes of the result; `fire_and_forget` where the origin is not `llm`."""
     static_filler: str | None = None
     """What is said where `on_call` is `static_filler`; null elsewhere."""
-    tags: list[str] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MOST_TAGS)
 
     @model_validator(mode="after")
     def _with_defaults(self) -> "Tool":
@@ -95,6 +98,7 @@ def rules(tool: Tool) -> Iterator[Problem]:
         text = f"Together with parameters longer than maximum length {LONGEST_SPECIFICATION}."
         facts = {"maximum": LONGEST_SPECIFICATION, "actual": length}
         yield Problem(("description",), "too_long", text, facts=facts)
+        return
     yield from _parameter_rules(tool.parameters)
     properties = tool.parameters.get("properties")
     declared: Collection[str] = properties if isinstance(properties, dict) else ()
@@ -273,6 +277,8 @@ TOOL = Resource(
                 "For `post_call`, `on_call` and `static_filler` must be null and `on_resolve` `fire_and_forget`, as "
                 "they must for `vision` and `audio`: nobody waits for the result.",
                 "`delivery.api.auth` is null where none was sent; the published pages do not say.",
+                "A tool has at most 50 tags of 100 characters, 50 headers and 50 `query_params`, and a URL has 2048 "
+                "characters; no published page has limits for these.",
             ),
         ),
         Endpoint(

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, WrapValidator, model_validator
 
 from palace.addresses import Networks, is_public_host
 from palace.resource import Document, Problem, Secret, value_at
+from palace.resources.members import LONGEST_URL
 from palace.validation import Model
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -19,6 +20,8 @@ URL_PLACE: Place = (*API, "url")
 TOKEN_URL_PLACE: Place = (*AUTH, "token_url")
 
 LONGEST_TIMEOUT = 60
+MOST_FIELDS = 50
+"""headers, and parameters in the query"""
 RESERVED_PREFIX = "tavus_"
 """Placeholders of the server's own; no parameter is called like that."""
 WITHOUT_BODY = ("GET", "HEAD", "DELETE")
@@ -26,8 +29,9 @@ SENT_BY_THE_SERVER = ("connection", "content-length", "host", "transfer-encoding
 """Headers that decide where a request goes and where it ends: a tool does not set them."""
 
 URL = re.compile(
-    r"https://(?P<host>\[[0-9a-f:.]+\]|[\w.-]+)(?::[0-9]{1,5})?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE
+    r"https://(?P<host>\[[0-9a-f:.]+\]|[\w.-]+)(?::(?P<port>[0-9]{1,5}))?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE
 )
+HIGHEST_PORT = 65_535
 AUTHORITY = re.compile(r"[^:/?#]*:/*[^/?#]*")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -92,7 +96,7 @@ class ToolAuthOauth2(Model):
     """A token is fetched from `token_url` with the client's credentials."""
 
     type: Literal["oauth2_client_credentials"]
-    token_url: Text
+    token_url: Annotated[Text, StringConstraints(max_length=LONGEST_URL)]
     client_id: Text
     client_secret: Text
     """Shown as `********`; leave it out of a change to keep it."""
@@ -148,16 +152,16 @@ Seconds = Annotated[
 class ToolApi(Model):
     """The HTTP request that carries the tool out. `{name}` stands for what the model gave as that parameter."""
 
-    url: str
+    url: Annotated[str, StringConstraints(max_length=LONGEST_URL)]
     """https and a public host; placeholders may stand in path and query."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = "POST"
     timeout: Seconds = 10
     """Seconds, above 0 and at most 60."""
-    headers: dict[str, str] | None = None
+    headers: Annotated[dict[str, str], Field(max_length=MOST_FIELDS)] | None = None
     auth: ToolAuth | None = None
     body_template: dict[str, Any] | None = None
     """The body, with placeholders in its strings; all arguments as they are where it is null."""
-    query_params: dict[str, str] | None = None
+    query_params: Annotated[dict[str, str], Field(max_length=MOST_FIELDS)] | None = None
     content_type: str | None = None
     """Of the body; `application/json` where it is null."""
 
@@ -268,7 +272,7 @@ def _hmac_rules(api: ToolApi) -> Iterator[Problem]:
 def host_of(url: str) -> str | None:
     """The host of an https URL, None when it is no such URL."""
     found = URL.fullmatch(url)
-    return found["host"] if found else None
+    return found["host"] if found and 0 < int(found["port"] or 443) <= HIGHEST_PORT else None
 
 
 def private_hosts(document: Document, allowed: Networks) -> Iterator[Problem]:

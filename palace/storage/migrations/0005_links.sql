@@ -25,7 +25,7 @@ FROM documents
 WHERE kind = 'pal' AND CAST(body AS TEXT) ->> '$.default_face_id' <> '';
 
 INSERT INTO labels (document, label, value)
-SELECT seq, 'name', CAST(body AS TEXT) ->> ('$.' || kind || '_name')
+SELECT seq, 'name', substr(CAST(body AS TEXT) ->> ('$.' || kind || '_name'), 1, 1000)
 FROM documents
 WHERE CAST(body AS TEXT) ->> ('$.' || kind || '_name') IS NOT NULL;
 
