@@ -15,7 +15,9 @@ from palace.clock import timestamp
 from palace.resource import Services
 from palace.storage import Job, JobState, StorageFailure, Transaction
 
-AT_ONCE = 2
+AT_ONCE = 4
+SHARE = 2
+"""At once for one account, so that slow sources of one do not keep the others waiting."""
 LOOK_EVERY_SECONDS = 0.2
 MOST_ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 2
@@ -75,11 +77,11 @@ async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
 async def _taken(most: int, services: Services) -> list[Job]:
     """Jobs to be carried out now, marked as begun. Looking costs no write."""
     now = timestamp(services.clock.now())
-    if most <= 0 or not await services.store.reading.jobs.due(now, 1):
+    if most <= 0 or not await services.store.reading.jobs.due(now, 1, SHARE):
         return []
 
     async def take(tx: Transaction) -> list[Job]:
-        due = await tx.jobs.due(now, most)
+        due = await tx.jobs.due(now, most, SHARE)
         for job in due:
             await tx.jobs.start(job.job)
         return due

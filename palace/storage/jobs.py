@@ -40,9 +40,12 @@ class Jobs:
         values: dict[str, Any] = {"job": job, "kind": kind, "document": document, "due_at": due_at, "input": input}
         self._connection.execute(QUERIES["insert_job"], values)
 
-    async def due(self, now: str, most: int) -> list[Job]:
-        """At most `most` jobs whose time has come, whose documents are not deleted, and at which nobody works."""
-        found = self._connection.execute(QUERIES["due_jobs"], {"now": now, "most": most})
+    async def due(self, now: str, most: int, share: int) -> list[Job]:
+        """At most `most` jobs whose time has come, whose documents are not deleted, and at which nobody works.
+
+        With those that are worked at, no account has more than `share`.
+        """
+        found = self._connection.execute(QUERIES["due_jobs"], {"now": now, "most": most, "share": share})
         return [Job(*row) for row in found]
 
     async def is_there(self, job: int) -> bool:

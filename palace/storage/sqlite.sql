@@ -339,10 +339,19 @@ INSERT INTO jobs (job, kind, document, state, attempts, due_at, input)
 VALUES (:job, :kind, :document, 'waiting', 0, :due_at, :input);
 
 -- name: due_jobs
--- The jobs whose time has come, oldest first, with the objects they are for.
-SELECT job, jobs.kind, attempts, input, document, documents.kind, id, owner
-FROM jobs JOIN documents ON documents.seq = jobs.document
-WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
+-- The jobs whose time has come, oldest first, with the objects they are for; so few of each account that, with those at
+-- work, no account has more than its share.
+SELECT job, kind, attempts, input, document, object_kind, id, owner
+FROM (
+    SELECT job, jobs.kind, attempts, input, document, documents.kind AS object_kind, id, owner, due_at,
+           row_number() OVER (PARTITION BY owner ORDER BY due_at, job) AS place
+    FROM jobs JOIN documents ON documents.seq = jobs.document
+    WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
+) AS due
+WHERE place + (
+    SELECT count(*) FROM jobs JOIN documents ON documents.seq = jobs.document
+    WHERE state = 'running' AND documents.owner = due.owner
+) <= :share
 ORDER BY due_at, job LIMIT :most;
 
 -- name: job_exists

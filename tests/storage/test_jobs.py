@@ -8,16 +8,16 @@ NUMBERS = count(1)
 EARLY, NOW, LATER = (f"2026-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
 
 
-async def new_document(store, id):
-    return await store.transact(lambda tx: tx.insert(Record("face", id, 7, 1, NOW, NOW, b"{}")))
+async def new_document(store, id, owner=7):
+    return await store.transact(lambda tx: tx.insert(Record("face", id, owner, 1, NOW, NOW, b"{}")))
 
 
 async def add(store, document, due_at=NOW, input=b"{}"):
     await store.transact(lambda tx: tx.jobs.add(next(NUMBERS), "train_face", document, due_at, input))
 
 
-async def due(store, now=NOW, most=10):
-    return await store.reading.jobs.due(now, most)
+async def due(store, now=NOW, most=10, share=10):
+    return await store.reading.jobs.due(now, most, share)
 
 
 def test_jobs_are_due_in_their_order_once_their_time_has_come(play):
@@ -30,6 +30,24 @@ def test_jobs_are_due_in_their_order_once_their_time_has_come(play):
         [job, _] = await due(store)
         assert (job.kind, job.object_kind, job.id, job.owner, job.attempts) == ("train_face", "face", "r1", 7, 0)
         assert job.document == document
+
+    play(scene)
+
+
+def test_no_account_has_more_than_its_share_with_what_is_worked_at(play):
+    async def scene(store):
+        mine, yours = await new_document(store, "r1"), await new_document(store, "r2", owner=8)
+        for number in range(4):
+            await add(store, mine, EARLY, b"mine %d" % number)
+        await add(store, yours, NOW, b"yours")
+        first, second, other = await due(store, share=2)
+        assert (first.owner, second.owner, other.input) == (7, 7, b"yours")
+        await store.transact(lambda tx: tx.jobs.start(first.job))
+        assert [job.owner for job in await due(store, share=2)] == [7, 8]
+        await store.transact(lambda tx: tx.jobs.start(second.job))
+        assert [job.input for job in await due(store, share=2)] == [b"yours"]
+        await store.transact(lambda tx: tx.jobs.put(first.job, "done", 1, NOW))
+        assert [job.owner for job in await due(store, share=2)] == [7, 8]
 
     play(scene)
 

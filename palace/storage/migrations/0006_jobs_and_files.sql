@@ -12,6 +12,7 @@ CREATE TABLE jobs (
 ) STRICT;
 
 CREATE INDEX jobs_waiting ON jobs (due_at) WHERE state = 'waiting';
+CREATE INDEX jobs_running ON jobs (document) WHERE state = 'running';
 CREATE INDEX jobs_of_document ON jobs (document);
 
 -- Everybody who knows the name may read a file. The wide column stands last.
