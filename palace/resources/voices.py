@@ -1,4 +1,4 @@
-"""Voices: what a PAL sounds like (contract 4.2). They come with the server, and there is only a list of them.
+"""Voices: what a PAL sounds like (contract 4.2). They come with the server, and can be listed only.
 
 A face has one as its `default_voice_id`; a PAL may choose another one in `layers.tts.voice_id`.
 """
@@ -62,5 +62,6 @@ VOICE = Resource(
                 "`tags` are objects with a `tag_name`, as this list was first published; newer pages show plain texts.",
             ),
         ),
+        verbs.references_endpoint("a voice"),
     ),
 )

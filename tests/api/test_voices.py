@@ -63,6 +63,13 @@ def test_voices_are_found(api: httpx.Client, query: str, found: list[str]) -> No
     assert (names(page), page["total_count"]) == (found, len(found))
 
 
+def test_a_voice_tells_which_pals_and_faces_have_it(api: httpx.Client, new_pal: Any) -> None:
+    pal = new_pal(layers={"tts": {"voice_id": "v1f73c4a86a76"}})
+    users = api.get("/v2/voices/v1f73c4a86a76/references", params={"limit": 100}).json()["data"]
+    assert [user["pointers"] for user in users if user["id"] == pal] == [["/layers/tts/voice_id"]]
+    refused(api.get("/v2/voices/v00000000000/references"), 400, "Invalid voice_id")
+
+
 def test_there_is_only_a_list(api: httpx.Client) -> None:
     assert api.post("/v2/voices", json={}).status_code == 405
     assert api.get("/v2/voices/v1f73c4a86a76").status_code == 404
