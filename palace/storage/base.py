@@ -187,3 +187,7 @@ class Stale(Exception):
 
 class StorageFailure(Exception):
     """The database could not carry out a write or make it durable; nothing of it is stored."""
+
+
+class Overloaded(StorageFailure):
+    """More writes wait than the store takes; nothing of this one is stored."""

@@ -48,6 +48,11 @@ class Jobs:
         found = self._connection.execute(QUERIES["due_jobs"], {"now": now, "most": most, "share": share})
         return [Job(*row) for row in found]
 
+    async def waiting(self) -> int:
+        """How many jobs wait, for their time or for somebody to begin."""
+        row = self._connection.execute(QUERIES["count_waiting_jobs"]).fetchone()
+        return 0 if row is None else int(row[0])
+
     async def is_there(self, job: int) -> bool:
         """Whether the job has not gone with its document."""
         return self._connection.execute(QUERIES["job_exists"], {"job": job}).fetchone() is not None

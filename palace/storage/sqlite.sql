@@ -354,6 +354,10 @@ WHERE place + (
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
+-- name: count_waiting_jobs
+-- How many jobs nobody works at that are not done.
+SELECT count(*) FROM jobs WHERE state = 'waiting';
+
 -- name: job_exists
 -- Whether there is such a job.
 SELECT 1 FROM jobs WHERE job = :job;
