@@ -92,13 +92,16 @@ class _Layout:
     def __init__(self, routes: Sequence[str]) -> None:
         self.routes = (*routes, OTHER)
         self.places: dict[str, int] = {}
-        self.metrics: dict[str, Metric] = {}
+        self.histograms: dict[str, tuple[int, tuple[float, ...], int]] = {}
         self.gauges: list[int] = []
         end = 1
         for metric in METRICS:
             for value in metric.values:
                 name = f"{metric.name}/{value}" if value else metric.name
-                self.places[name], self.metrics[name] = end, metric
+                if metric.kind == "histogram":
+                    self.histograms[name] = (end, metric.bounds, end + len(metric.bounds) + 1)
+                else:
+                    self.places[name] = end
                 if metric.kind == "gauge":
                     self.gauges.append(end)
                 end += metric.size
@@ -164,9 +167,9 @@ class Meter:
 
     def observe(self, name: str, value: float) -> None:
         """One more value of a histogram."""
-        place, bounds = self._layout.places[name], self._layout.metrics[name].bounds
+        place, bounds, sum_place = self._layout.histograms[name]
         self._mine[place + bisect_left(bounds, value)] += 1
-        self._mine[place + len(bounds) + 1] += value
+        self._mine[sum_place] += value
 
     def committed(self, writes: int, seconds: float, waiting: int) -> None:
         """A group of writes was carried out and committed; others wait."""
@@ -189,7 +192,8 @@ class Meter:
 
     def histogram(self, name: str) -> Histogram:
         """A histogram, of all workers together."""
-        return self._histogram(self._layout.places[name], len(self._layout.metrics[name].bounds))
+        place, bounds, _ = self._layout.histograms[name]
+        return self._histogram(place, len(bounds))
 
     def requests(self) -> Iterator[tuple[str, str, dict[str, float], Histogram]]:
         """Route, method, how often each status was answered, and how long it took; where there was any request."""

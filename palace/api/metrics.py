@@ -33,22 +33,20 @@ BEARER = "Bearer "
 
 
 def metrics_route(settings: Settings, services: Services) -> BaseRoute:
-    """Where Prometheus reads; the route says so where the page is switched off."""
-    return Route(METRICS_PATH, _MetricsPage(settings, services) if settings.metrics else _switched_off)
-
-
-async def _switched_off(scope: Scope, receive: Receive, send: Send) -> None:
-    del scope, receive, send
-    raise NoSuchRoute(f"{METRICS_PATH} is switched off on this server: start it with --metrics.")
+    """Where Prometheus reads, or is told that the page is switched off."""
+    return Route(METRICS_PATH, _MetricsPage(settings, services))
 
 
 class _MetricsPage:
     def __init__(self, settings: Settings, services: Services) -> None:
+        self._is_on = settings.metrics
         self._token = settings.metrics_token
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """All figures. Raises InvalidAccessToken where there is a token, and another one was sent."""
+        if not self._is_on:
+            raise NoSuchRoute(f"{METRICS_PATH} is switched off on this server: start it with --metrics.")
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
         self._check(header(scope, b"authorization") or "")
@@ -130,7 +128,7 @@ def _buckets(metric: Metric, histogram: Histogram) -> list[tuple[str, float]]:
     """As Prometheus wants them: each with what lies in those before it."""
     from prometheus_client.utils import floatToGoString
 
-    bounds = [floatToGoString(bound) for bound in (*metric.bounds, math.inf)]
+    bounds = [floatToGoString(bound) for bound in (*metric.bounds, math.inf)]  # type: ignore[no-untyped-call]
     return [*zip(bounds, accumulate(histogram.buckets), strict=True)]
 
 
