@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 NANOSECONDS = 1_000_000_000
-SECONDS_TO_SEND = 5
+SECONDS_TO_SEND = 3
 """How long the end of the server waits for a collector that does not answer."""
 
 
