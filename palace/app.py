@@ -42,7 +42,7 @@ from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
-from palace.storage import SqliteStore
+from palace.storage import SqliteStore, Store
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.vault import Vault, VaultError
 
@@ -86,24 +86,21 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
-    ids, database = Ids(settings.id_seed), settings.data / DATABASE
+    ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
     meter = meter or Meter()
-    store = SqliteStore(
-        None if settings.ephemeral else database,
-        durability=settings.durability,
-        most_waiting=settings.most_waiting_writes,
-        meter=meter,
-    )
+    store = await _open_store(settings, meter)
     try:
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:
         await store.close()
+        database = "this database" if settings.database else settings.data / DATABASE
         problem = f"{found.source} is not the key that sealed the secrets in {database}."
-        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one.") from error
+        where = "All servers on one database need the same key." if settings.database else ""
+        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}") from error
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -125,6 +122,22 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         skills=skills,
         meter=meter,
         rates=Rates(settings.rate_limit, settings.rate_burst) if settings.rate_limit else None,
+    )
+
+
+async def _open_store(settings: Settings, meter: Meter) -> Store:
+    most = settings.most_waiting_writes
+    if not settings.database:
+        path = None if settings.ephemeral else settings.data / DATABASE
+        return SqliteStore(path, durability=settings.durability, most_waiting=most, meter=meter)
+    from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
+
+    return await open_postgres(
+        settings.database,
+        most_connections=settings.database_connections,
+        statement_seconds=settings.database_seconds,
+        most_waiting=most,
+        meter=meter,
     )
 
 

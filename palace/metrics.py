@@ -67,6 +67,14 @@ METRICS = (
     Metric("commit_seconds", "histogram", "Time that a group of writes took, with its commit.", SECONDS),
     Metric("writes_waiting", "gauge", "Writes that wait for their turn."),
     Metric("store_failures", "counter", "Writes, or groups of them, that the database could not take."),
+    Metric("store_retries", "counter", "Writes that were begun again: locks, deadlocks, lost connections. PostgreSQL."),
+    Metric(
+        "database_connections",
+        "gauge",
+        "Connections to PostgreSQL, when a write came last.",
+        label="state",
+        values=("busy", "idle"),
+    ),
     Metric("jobs_running", "gauge", "Jobs that are being carried out."),
     Metric(
         "jobs",

@@ -18,7 +18,7 @@ from palace.metrics import Meter
 from palace.rates import Rates
 from palace.settings import Settings
 from palace.skills import Skills
-from palace.storage import SqliteStore
+from palace.storage import Store
 from palace.vault import Vault
 from palace.vocabulary import NO_ALIASES, Aliases
 
@@ -30,7 +30,7 @@ READ_ONLY_TIMES = ("created_at", "updated_at")
 class Services:
     """What handlers work with, put together in `palace.app`."""
 
-    store: SqliteStore
+    store: Store
     clock: Clock
     ids: Ids
     vault: Vault

@@ -50,3 +50,14 @@ class TooBusy(ClientError):
     def __init__(self) -> None:
         text = "The server has more to do than it can do at once. Nothing was done; ask again in a moment."
         super().__init__(text, headers={"retry-after": "1"})
+
+
+class OutcomeNotKnown(ClientError):
+    """503: the database went away while it stored a change. No Retry-After: a repetition could change it twice."""
+
+    status = 503
+    code = "outcome_unknown"
+
+    def __init__(self) -> None:
+        text = "The database went away while it stored the change: it is stored as a whole, or nothing of it is."
+        super().__init__(f"{text} Read the object before you send it again; with the same Idempotency-Key you may.")

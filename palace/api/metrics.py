@@ -111,15 +111,14 @@ def _family(metric: Metric, meter: Meter) -> "Family":
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
     name, sentence = PREFIX + metric.name, metric.sentence
-    if metric.kind == "gauge":
-        return GaugeMetricFamily(name, sentence, meter.value(metric.name))
-    if metric.kind == "counter" and not metric.label:
-        return CounterMetricFamily(name, sentence, meter.value(metric.name))
-    if metric.kind == "counter":
-        counter = CounterMetricFamily(name, sentence, labels=[metric.label])
+    if metric.kind != "histogram":
+        kind = GaugeMetricFamily if metric.kind == "gauge" else CounterMetricFamily
+        if not metric.label:
+            return kind(name, sentence, meter.value(metric.name))
+        labelled = kind(name, sentence, labels=[metric.label])
         for value in metric.values:
-            counter.add_metric([value], meter.value(f"{metric.name}/{value}"))
-        return counter
+            labelled.add_metric([value], meter.value(f"{metric.name}/{value}"))
+        return labelled
     histogram = meter.histogram(metric.name)
     return HistogramMetricFamily(name, sentence, _buckets(metric, histogram), histogram.sum)
 

@@ -11,8 +11,8 @@ from palace.api.bodies import Disconnected, header, send_json
 from palace.errors import ClientError, Detail, ServerError
 from palace.errors import StoreUnavailable as Unavailable
 from palace.metrics import Meter
-from palace.storage import Overloaded, StorageFailure
-from palace.unavailable import BodyTooSlow, TooBusy, TookTooLong
+from palace.storage import OutcomeUnknown, Overloaded, StorageFailure
+from palace.unavailable import BodyTooSlow, OutcomeNotKnown, TooBusy, TookTooLong
 from palace.vocabulary import Words
 
 LONGEST_CLIENT = 100
@@ -143,6 +143,8 @@ def mistake(error: Exception, scope: Scope, meter: Meter) -> ClientError:
         return TooBusy()
     if isinstance(error, StorageFailure):
         log.error("store unavailable", **where(scope), problem=str(error))
+        if isinstance(error, OutcomeUnknown):
+            return OutcomeNotKnown()
         problem = "The server cannot store changes right now. Nothing was changed; try again."
         return Unavailable(problem, [Detail("store_unavailable", problem)], {"retry-after": RETRY_SECONDS})
     log.error("unexpected error", **where(scope), exc_info=error)

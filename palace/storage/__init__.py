@@ -1,7 +1,8 @@
-"""Keeping documents: what a store keeps, what it promises and the one on SQLite."""
+"""Keeping documents: what a store keeps, what it promises, and the stores there are."""
 
 from palace.storage.base import (
     Answer,
+    AnswerTaken,
     Draft,
     DraftOpen,
     IdTaken,
@@ -9,6 +10,7 @@ from palace.storage.base import (
     Label,
     Listing,
     NameTaken,
+    OutcomeUnknown,
     Overloaded,
     Owned,
     Page,
@@ -22,10 +24,12 @@ from palace.storage.base import (
 )
 from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
+from palace.storage.store import Store, Work
 from palace.storage.transaction import Transaction
 
 __all__ = [
     "Answer",
+    "AnswerTaken",
     "Draft",
     "DraftOpen",
     "IdTaken",
@@ -36,6 +40,7 @@ __all__ = [
     "Label",
     "Listing",
     "NameTaken",
+    "OutcomeUnknown",
     "Overloaded",
     "Owned",
     "Page",
@@ -45,7 +50,9 @@ __all__ = [
     "SqliteStore",
     "Stale",
     "StorageFailure",
+    "Store",
     "Transaction",
     "Use",
     "User",
+    "Work",
 ]
