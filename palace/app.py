@@ -75,8 +75,8 @@ class Greeting:
 async def open_services(settings: Settings, url: str = "") -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
 
-    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
-    InvalidSkillsFile.
+    Raises OSError, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in it cannot be
+    used, and InvalidSkillsFile.
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
@@ -85,7 +85,8 @@ async def open_services(settings: Settings, url: str = "") -> Services:
     skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
-    store = SqliteStore(None if settings.ephemeral else database, durability=settings.durability)
+    file = None if settings.ephemeral else database
+    store = SqliteStore(file, durability=settings.durability, migrations=settings.migrate)
     try:
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
-from palace.audit import Check, Expected, Finding, Row
+from palace.audit import Expected
+from palace.audit_log import check_log, last_row
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, with_services
 from palace.clock import timestamp
@@ -41,7 +42,7 @@ def verify(
     Rows that were altered, removed, inserted or moved are named, and the exit code is 1.
     """
     expected = _expected(expect)
-    check, findings = with_services(flags, lambda services: _checked(services, expected))
+    check, findings = with_services(flags, lambda services: check_log(services, expected))
     if findings:
         for finding in findings[:MOST_FINDINGS_SHOWN]:
             print(finding.text)
@@ -51,15 +52,6 @@ def verify(
     assert check.last is not None
     print(f"The audit log is whole: {check.count} {'row' if check.count == 1 else 'rows'}.")
     print(f"Head: seq {check.last.seq}, mac {check.last.mac.hex()}")
-
-
-async def _checked(services: Services, expected: Expected | None) -> tuple[Check, list[Finding]]:
-    reading, findings = services.store.reading, []
-    async with reading.snapshot():
-        check = Check(services.chain, await reading.audit_head(), expected)
-        async for row in reading.audit_rows():
-            findings += check.feed(row)
-    return check, findings + check.finish()
 
 
 def _expected(text: str) -> Expected | None:
@@ -78,13 +70,6 @@ def head(flags: dict[str, Any]) -> None:
 
     Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
     """
-
-    async def last_row(services: Services) -> Row | None:
-        reading = services.store.reading
-        async with reading.snapshot():
-            end = await reading.audit_head()
-            rows = [row async for row in reading.audit_rows(end.seq)] if end else []
-        return rows[0] if rows and services.chain.head(rows[0].seq, rows[0].mac) == end else None
 
     row = with_services(flags, last_row)
     if row is None:

@@ -11,7 +11,7 @@ from palace.folder import DATABASE, FolderInUse
 from palace.resource import Services
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
-from palace.storage.migrate import NewerSchema
+from palace.storage.migrate import NewerSchema, OlderSchema
 from palace.vault import VaultError
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
         return asyncio.run(run())
     except BrokenPipeError:  # Whoever read the output has seen enough: no problem of the folder.
         raise
-    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, VaultError, OSError) as error:
+    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, OlderSchema, VaultError, OSError) as error:
         complain(str(error))
 
 

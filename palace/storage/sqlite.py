@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import apsw
 
 from palace.storage.base import StorageFailure
-from palace.storage.migrate import migrate
+from palace.storage.migrate import migrate, present_schema, refuse_other
 from palace.storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -60,11 +60,23 @@ class SqliteStore:
     Without a path it is in memory, on one connection, and gone when it is closed.
     """
 
-    def __init__(self, path: Path | None, *, durability: Literal["full", "normal"] = "full") -> None:
-        """Open or create the file and bring its schema up to date. Raises NewerSchema and StorageFailure."""
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        durability: Literal["full", "normal"] = "full",
+        migrations: Literal["auto", "manual"] = "auto",
+    ) -> None:
+        """Open or create the file and bring its schema up to date, if that is not left to a person.
+
+        Raises NewerSchema, OlderSchema and StorageFailure.
+        """
         try:
             self._writing = _connect(path, durability)
-            migrate(self._writing)
+            if migrations == "auto" or path is None:
+                migrate(self._writing)
+            else:
+                refuse_other(present_schema(self._writing))
             self._reading = self._writing if path is None else _connect(path, durability)
             self._reading.pragma("query_only", path is not None)
         except apsw.Error as error:

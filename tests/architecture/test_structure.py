@@ -11,7 +11,7 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.files", "palace.json_patch"],
     ["palace.addresses", "palace.pictures"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     ["palace.settings", "palace.etags", "palace.faults", "palace.fetching"],
@@ -21,12 +21,14 @@ LAYERS: list[list[str]] = [
         "palace.validation",
         "palace.masks",
         "palace.accounts",
+        "palace.audit_log",
         "palace.sealed",
         "palace.folder",
         "palace.forgetting",
         "palace.schemas",
     ],
     ["palace.starting_over"],
+    ["palace.transfer"],
     ["palace.judging", "palace.links", "palace.revisions"],
     ["palace.mending"],
     ["palace.verbs"],
@@ -35,7 +37,7 @@ LAYERS: list[list[str]] = [
     ["palace.seeding"],
     ["palace.api"],
     ["palace.app"],
-    ["palace.rotation"],
+    ["palace.rotation", "palace.backup", "palace.doctor"],
     ["palace.cli"],
     ["palace.__main__"],
 ]

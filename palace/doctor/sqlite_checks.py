@@ -1,0 +1,49 @@
+"""Checks of a SQLite file."""
+
+from collections.abc import Sequence
+
+from palace.doctor.checks import Finding, Patient, note, ok, problem
+from palace.doctor.database_checks import RESTORE
+from palace.storage.migrate import newest_schema
+from palace.transfer.sqlite import SqliteSide
+
+
+async def check_schema(patient: Patient) -> Sequence[Finding]:
+    """It is the newest one."""
+    if not isinstance(patient.side, SqliteSide):
+        return []
+    ((present,),) = await patient.side.select("PRAGMA user_version")
+    newest = newest_schema()
+    if present > newest:
+        said = f"The database has schema {present}, this version knows schemas up to {newest}."
+        return problem("schema", said, "Run the version of Palace that wrote it, or a newer one.")
+    if present < newest:
+        said = f"The database has schema {present}, the newest one is {newest}."
+        return problem("schema", said, "Run: palace migrate up (or start the server with --migrate auto)")
+    return ok("schema", f"{present}, the newest one.")
+
+
+async def check_integrity(patient: Patient) -> Sequence[Finding]:
+    """SQLite finds the file whole, and every reference leads somewhere."""
+    if not isinstance(patient.side, SqliteSide):
+        return []
+    said = [str(row[0]) for row in await patient.side.select("PRAGMA quick_check(5)")]
+    broken = await patient.side.select("PRAGMA foreign_key_check")
+    if said != ["ok"]:
+        return problem("integrity", f"The file is damaged: {said[0]}", RESTORE)
+    if broken:
+        return problem("integrity", f"{len(broken)} rows refer to nothing, one of them in {broken[0][0]}.", RESTORE)
+    return ok("integrity", "The file is whole, and no row refers to nothing.")
+
+
+async def check_durability(patient: Patient) -> Sequence[Finding]:
+    """What is acknowledged survives a power cut."""
+    if not isinstance(patient.side, SqliteSide):
+        return []
+    ((mode,),) = await patient.side.select("PRAGMA journal_mode")
+    if mode != "wal":
+        return problem("durability", f"The journal mode is {mode}.", "Start the server once: it makes it wal.")
+    if patient.settings.durability != "full":
+        said = "--durability normal: a power cut may take the last seconds."
+        return note("durability", said, "Use --durability full where that must not be.")
+    return ok("durability", "What was acknowledged survives a power cut.")
