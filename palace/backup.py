@@ -23,6 +23,7 @@ from palace.resource import Services
 from palace.sealed import refuse_what_does_not_open
 from palace.settings import Settings
 from palace.storage import StorageFailure
+from palace.storage.damages import damages
 from palace.storage.migrate import newest_schema, present_schema, refuse_newer
 
 PAGES_AT_ONCE = 256
@@ -81,15 +82,6 @@ def _copy(source: apsw.Connection, target: Path, tell: Tell) -> None:
                 tell(backup.page_count - backup.remaining, backup.page_count)
         source.execute("COMMIT")
         copy.pragma("journal_mode", "delete")  # One file, with nothing beside it.
-
-
-def damages(connection: apsw.Connection) -> list[str]:
-    """What SQLite itself finds wrong with a database; nothing, as a rule."""
-    said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
-    broken = [
-        f"a row of {row[0]} refers to nothing in {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")
-    ]
-    return [text for text in said if text != "ok"] + broken[:10]
 
 
 # --- Putting back -----------------------------------------------------------------------------------------------------

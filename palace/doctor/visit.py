@@ -1,5 +1,7 @@
 """All checks, in order, and opening what they look at."""
 
+from dataclasses import replace
+
 from palace.app import open_services
 from palace.doctor.checks import Check, Finding, Patient, note, problem
 from palace.doctor.database_checks import check_audit, check_clock, check_indexes, check_secrets
@@ -73,7 +75,7 @@ async def _open_services(patient: Patient) -> list[Finding]:
     if not await patient.side.select(f"SELECT name FROM server_secrets WHERE name = '{AUDIT_KEY}'"):
         return note("audit log", "It has not begun.", "Start the server: it begins then.")  # As opening it would, too.
     try:
-        patient.services = await open_services(patient.settings)
+        patient.services = await open_services(replace(patient.settings, migrate="manual"))  # Writes nothing then.
     except (VaultError, StorageFailure, OSError) as error:
         return problem("secrets", str(error), "Put back the master key that belongs to this database.")
     return []

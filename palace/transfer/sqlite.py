@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from palace.files import sync_folder
+from palace.storage.damages import damages
 from palace.storage.migrate import migrate, present_schema, refuse_other
 from palace.transfer.form import Row
 from palace.transfer.sides import PROGRESS, Progress, TransferFailure
@@ -122,6 +123,11 @@ class SqliteSide:
         """The rows of a plain query that means the same on every database."""
         with _translated(self._path):
             return self._connection.execute(sql).fetchall()
+
+    async def damages(self) -> list[str]:
+        """What SQLite finds wrong with the file."""
+        with _translated(self._path):
+            return damages(self._connection)
 
     async def close(self) -> None:
         """Let go of the file."""
