@@ -5,20 +5,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Begins a bar with a title; what it returns is told how much is done, and of how much."""
+    """Makes a bar with a title, which appears when it is told how much is done, and of how much."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
 
         def begin(title: str) -> Callable[[int, int], None]:
-            task = bars.add_task(title, total=None)
+            shown: list[TaskID] = []
 
             def tell(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
+                if not shown:
+                    shown.append(bars.add_task(title))
+                bars.update(shown[0], completed=done, total=total)
 
             return tell
 

@@ -23,13 +23,25 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Patient:
-    """What is looked at. What cannot be opened is None, and the checks that need it are left out."""
+    """What is looked at. What cannot be opened is None; the checks that need it are left out then."""
 
     settings: Settings
     url: str = ""
     key: str = ""
     side: Side | None = None
     services: Services | None = None
+
+    @property
+    def database(self) -> Side:
+        """For checks that are made only when there is a database."""
+        assert self.side is not None
+        return self.side
+
+    @property
+    def opened(self) -> Services:
+        """For checks that are made only when the database could be opened as a server does."""
+        assert self.services is not None
+        return self.services
 
 
 Check = Callable[[Patient], Awaitable[Sequence[Finding]]]

@@ -21,32 +21,26 @@ BY_KIND = {resource.kind: resource for resource in RESOURCES}
 
 async def check_secrets(patient: Patient) -> Sequence[Finding]:
     """The master key opens everything."""
-    if patient.services is None:
-        return []
     try:
-        await refuse_what_does_not_open(patient.services)
+        await refuse_what_does_not_open(patient.opened)
     except VaultError as error:
         return problem("secrets", str(error), "Put back the master key that sealed it.")
-    return ok("secrets", f"Each of the {len(await patient.services.store.reading.all_secrets())} opens.")
+    return ok("secrets", f"Each of the {len(await patient.opened.store.reading.all_secrets())} opens.")
 
 
 async def check_audit(patient: Patient) -> Sequence[Finding]:
     """The log ends where it should."""
-    if patient.services is None:
-        return []
-    row = await last_row(patient.services)
+    row = await last_row(patient.opened)
     if row is None:
         return problem("audit log", "Its end is not as it was written.", "See: palace audit verify")
-    if patient.services.audit is None:
+    if patient.opened.audit is None:
         return note("audit log", "It is switched off (--no-audit).", "Changes are not logged until it is on again.")
     return ok("audit log", f"It ends with row {row.seq}, as it should; `palace audit verify` checks every row.")
 
 
 async def check_clock(patient: Patient) -> Sequence[Finding]:
     """Nothing was written later than now."""
-    if patient.side is None:
-        return []
-    rows = await patient.side.select(
+    rows = await patient.database.select(
         "SELECT max(at) FROM audit UNION ALL SELECT max(updated_at) FROM documents WHERE deleted_at IS NULL"
     )
     newest = max((row[0] for row in rows if row[0]), default=None)
@@ -61,9 +55,7 @@ async def check_clock(patient: Patient) -> Sequence[Finding]:
 
 async def check_indexes(patient: Patient) -> Sequence[Finding]:
     """A sample of documents has the entries in both indexes that follow from it."""
-    if patient.side is None or patient.services is None:
-        return []
-    rows = await patient.side.select(f"SELECT seq, kind, id, body FROM documents ORDER BY seq DESC LIMIT {SAMPLE}")
+    rows = await patient.database.select(f"SELECT seq, kind, id, body FROM documents ORDER BY seq DESC LIMIT {SAMPLE}")
     numbers = ", ".join(str(row[0]) for row in rows) or "0"
     found = set(await _entries(patient, f"SELECT document, kind, id, pointer FROM uses WHERE document IN ({numbers})"))
     found |= set(await _entries(patient, f"SELECT document, label, value FROM labels WHERE document IN ({numbers})"))
@@ -78,5 +70,4 @@ async def check_indexes(patient: Patient) -> Sequence[Finding]:
 
 
 async def _entries(patient: Patient, sql: str) -> list[tuple[object, ...]]:
-    assert patient.side is not None
-    return [tuple(row) for row in await patient.side.select(sql)]
+    return [tuple(row) for row in await patient.database.select(sql)]

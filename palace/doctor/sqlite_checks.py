@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from palace.doctor.checks import Finding, Patient, note, ok, problem
 from palace.doctor.database_checks import RESTORE
 from palace.storage.migrate import newest_schema
-from palace.transfer.sqlite import SqliteSide
 
 
 async def check_schema(patient: Patient) -> Sequence[Finding]:
     """It is the newest one."""
-    if not isinstance(patient.side, SqliteSide):
-        return []
-    ((present,),) = await patient.side.select("PRAGMA user_version")
+    ((present,),) = await patient.database.select("PRAGMA user_version")
     newest = newest_schema()
     if present > newest:
         said = f"The database has schema {present}, this version knows schemas up to {newest}."
@@ -25,9 +22,7 @@ async def check_schema(patient: Patient) -> Sequence[Finding]:
 
 async def check_integrity(patient: Patient) -> Sequence[Finding]:
     """SQLite finds the file whole, and every reference leads somewhere."""
-    if not isinstance(patient.side, SqliteSide):
-        return []
-    found = await patient.side.damages()
+    found = await patient.database.damages()
     if found:
         return problem("integrity", f"The file is damaged: {found[0]}.", RESTORE)
     return ok("integrity", "The file is whole, and no row refers to nothing.")
@@ -35,9 +30,7 @@ async def check_integrity(patient: Patient) -> Sequence[Finding]:
 
 async def check_durability(patient: Patient) -> Sequence[Finding]:
     """What is acknowledged survives a power cut."""
-    if not isinstance(patient.side, SqliteSide):
-        return []
-    ((mode,),) = await patient.side.select("PRAGMA journal_mode")
+    ((mode,),) = await patient.database.select("PRAGMA journal_mode")
     if mode != "wal":
         return problem("durability", f"The journal mode is {mode}.", "Start the server once: it makes it wal.")
     if patient.settings.durability != "full":

@@ -46,7 +46,7 @@ def refuse_other(present: int) -> None:
     refuse_newer(present)
     if present < newest_schema():
         problem = f"The database has schema {present}; this server needs schema {newest_schema()}."
-        raise OlderSchema(f"{problem} Migrations are manual here: run `palace migrate up` first.")
+        raise OlderSchema(f"{problem} Run `palace migrate up` first.")
 
 
 def migrate(connection: apsw.Connection) -> int:

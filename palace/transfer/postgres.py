@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -24,6 +24,8 @@ def shown(url: str) -> str:
 
 class PostgresSide:
     """One connection to a database that has the schema already."""
+
+    kind: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self, url: str, connection: Any) -> None:
         self.name = shown(url)
@@ -100,6 +102,10 @@ class PostgresSide:
         """The rows of a plain query that means the same on every database."""
         with _translated(self.name):
             return [tuple(row) for row in await self._connection.fetch(sql)]
+
+    async def damages(self) -> list[str]:
+        """Nothing: PostgreSQL has tools of its own for that."""
+        return []
 
     async def close(self) -> None:
         """Let go of the database."""

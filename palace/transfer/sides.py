@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from palace.transfer.form import Row
 from palace.transfer.tables import Table
@@ -35,6 +35,7 @@ class Side(Protocol):
     """A database: all its rows in order, in one state; or a new one that takes rows."""
 
     name: str
+    kind: Literal["sqlite", "postgresql"]
 
     def snapshot(self) -> AbstractAsyncContextManager[None]:
         """Whatever is read inside is read from one and the same state."""
@@ -59,6 +60,9 @@ class Side(Protocol):
 
     async def select(self, sql: str) -> list[Any]:
         """The rows of a plain query that means the same on every database."""
+
+    async def damages(self) -> list[str]:
+        """What the database itself finds wrong with its files, if it can tell."""
 
     async def close(self) -> None:
         """Let go of the database."""

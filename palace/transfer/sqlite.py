@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
@@ -23,6 +23,8 @@ UNFINISHED = ".importing"
 
 class SqliteSide:
     """One SQLite file: an existing one that is only read, or a new one, which gets its name when it is complete."""
+
+    kind: Literal["sqlite", "postgresql"] = "sqlite"
 
     def __init__(self, path: Path, connection: apsw.Connection, final: Path | None) -> None:
         self.name = str(final or path)

@@ -101,7 +101,9 @@ TABLES: tuple[Table, ...] = (
         },
     ),
     Table("uses", ("document", "pointer"), {"document": INTEGER, "pointer": TEXT, "kind": TEXT, "id": TEXT}),
-    Table("labels", ("document", "label", "value"), {"document": INTEGER, "label": TEXT, "value": TEXT}),
+    Table(
+        "labels", ("document", "label", "value"), {"document": INTEGER, "label": TEXT, "value": TEXT, "folded": TEXT}
+    ),
     Table(
         "jobs",
         ("job",),
@@ -112,6 +114,7 @@ TABLES: tuple[Table, ...] = (
             "state": TEXT,
             "attempts": INTEGER,
             "due_at": TEXT,
+            "leased_until": TEXT,
             "input": JSON,
         },
     ),
@@ -136,8 +139,9 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "audit",
-        ("seq",),
+        ("chain", "seq"),
         {
+            "chain": INTEGER,
             "seq": INTEGER,
             "at": TEXT,
             "account": INTEGER,
@@ -150,5 +154,5 @@ TABLES: tuple[Table, ...] = (
             "mac": BYTES,
         },
     ),
-    Table("audit_head", ("only",), {"only": INTEGER, "seq": INTEGER, "tag": BYTES}),
+    Table("audit_heads", ("chain",), {"chain": INTEGER, "seq": INTEGER, "tag": BYTES}),
 )

@@ -18,8 +18,7 @@ import pytest
 from palace.backup import back_up
 from palace.storage import StorageFailure
 from palace.storage.migrate import newest_schema
-from tests.cli.filled import contents, make_filled
-from tests.cli.test_commands import palace as run
+from tests.cli.filled import contents, make_filled, run
 from tests.generic.stored import check_indexes
 from tests.serving import KEY, STOCK_FACE, start_palace
 from tests.storage.first_schema import write_first_schema
@@ -60,7 +59,7 @@ def refused(*arguments, **environment) -> str:
 def without_restores(found):
     """Rows without what a restore adds to the log: one row, and the head that names it."""
     rows = [row for row in found["audit"] if "restore" not in row]
-    return found | {"audit": rows, "audit_head": None}
+    return found | {"audit": rows, "audit_heads": None}
 
 
 # --- Under load -------------------------------------------------------------------------------------------------------

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.filled import make_filled
+from tests.cli.filled import make_filled, run
 from tests.cli.test_backup import write_over
-from tests.cli.test_commands import palace as run
 from tests.serving import KEY, start_palace
 
 EVERYTHING = [

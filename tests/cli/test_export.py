@@ -16,9 +16,8 @@ import pytest
 
 from palace.transfer.sides import PROGRESS
 from palace.transfer.tables import TABLES
-from tests.cli.filled import SECRET, contents, make_filled
+from tests.cli.filled import SECRET, contents, make_filled, run
 from tests.cli.test_backup import back_up_under_load, refused
-from tests.cli.test_commands import palace as run
 from tests.generic.stored import check_indexes
 from tests.serving import STOCK_FACE, start_palace
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from palace.storage.migrate import migrations, newest_schema
-from tests.cli.test_commands import palace as run
+from tests.cli.filled import run
 from tests.generic.stored import check_indexes
 from tests.serving import start_palace
 from tests.storage.first_schema import write_first_schema
@@ -48,7 +48,7 @@ def test_a_server_that_may_not_migrate_names_the_command(older):
         assert done.returncode == 1
         assert done.stderr == (
             f"palace: The database has schema 1; this server needs schema {newest_schema()}. "
-            "Migrations are manual here: run `palace migrate up` first.\n"
+            "Run `palace migrate up` first.\n"
         )
     assert schema_of(older) == 1
 
