@@ -107,7 +107,7 @@ async def restore(file: Path, settings: Settings, tell: Tell, *, may_replace: bo
         staging.mkdir(mode=0o700)
         try:
             schema = _stage(file, staging / DATABASE, tell)
-            inside = replace(settings, data=staging, durability="full", migrate="auto", ephemeral=False)
+            inside = replace(settings, data=staging, durability="full", migrate="auto")
             if keys.file:
                 inside = replace(inside, master_key_file=str(keys.file))
             secrets, rows = await _check(inside)
@@ -136,11 +136,11 @@ async def _check(settings: Settings) -> tuple[int, int]:
     services = await open_services(settings)
     try:
         await refuse_what_does_not_open(services)
-        check, findings = await check_log(services)
+        checks, findings = await check_log(services)
         if findings:
             raise UnusableBackup(f"The audit log in the backup is not genuine: {findings[0].text}")
         await _log_restore(services)
-        return len(await services.store.reading.all_secrets()), check.count
+        return len(await services.store.reading.all_secrets()), sum(check.count for check in checks)
     finally:
         await services.store.close()
 

@@ -67,7 +67,7 @@ def master_keys(settings: Settings, ids: Ids) -> MasterKeys:
         return MasterKeys((ids.random_bytes(KEY_BYTES),), None)
     file = master_key_file(settings)
     database = settings.data / DATABASE
-    if database.exists() and not file.exists():
+    if not settings.database and database.exists() and not file.exists():
         raise VaultError(f"{file} is missing. Only it opens the secrets in {database}: put it back.")
     return MasterKeys(load_master_keys(file, ids), file)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 
 from palace.audit import Expected
-from palace.audit_log import check_log, last_row
+from palace.audit_log import check_log, last_rows
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, with_services
 from palace.clock import timestamp
@@ -42,16 +42,17 @@ def verify(
     Rows that were altered, removed, inserted or moved are named, and the exit code is 1.
     """
     expected = _expected(expect)
-    check, findings = with_services(flags, lambda services: check_log(services, expected))
+    checks, findings = with_services(flags, lambda services: check_log(services, expected))
     if findings:
         for finding in findings[:MOST_FINDINGS_SHOWN]:
             print(finding.text)
         if len(findings) > MOST_FINDINGS_SHOWN:
             print(f"… and {len(findings) - MOST_FINDINGS_SHOWN} more.")
         complain("the audit log was tampered with, or damaged.")
-    assert check.last is not None
-    print(f"The audit log is whole: {check.count} {'row' if check.count == 1 else 'rows'}.")
-    print(f"Head: seq {check.last.seq}, mac {check.last.mac.hex()}")
+    count = sum(check.count for check in checks)
+    print(f"The audit log is whole: {count} {'row' if count == 1 else 'rows'}.")
+    for row in [check.last for check in checks if check.last]:
+        print(f"Head{f' of chain {row.chain}' if row.chain else ''}: seq {row.seq}, mac {row.mac.hex()}")
 
 
 def _expected(text: str) -> Expected | None:
@@ -70,10 +71,10 @@ def head(flags: dict[str, Any]) -> None:
 
     Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
     """
-
-    row = with_services(flags, last_row)
-    if row is None:
+    rows = with_services(flags, last_rows)
+    if rows is None:
         complain("the end of the audit log is not as it was written; see `palace audit verify`.")
+    row = rows[0]
     print(f"{row.seq}:{row.mac.hex()}")
 
 

@@ -29,6 +29,7 @@ def backup_command(
     """
 
     async def copy(settings: Settings) -> tuple[int, str]:
+        _refuse_postgresql(settings)
         with progress() as begin:
             size = back_up(settings.data / DATABASE, file, begin("Copying"), may_replace=force)
         return size, "PALACE_MASTER_KEY" if settings.master_key else str(master_key_file(settings))
@@ -53,6 +54,7 @@ def restore_command(
     """
 
     async def put_back(settings: Settings) -> Restored:
+        _refuse_postgresql(settings)
         with progress() as begin:
             return await restore(file, settings, begin("Copying"), may_replace=force)
 
@@ -66,3 +68,9 @@ def restore_command(
         print(f"It was brought up to date: schema {done.schema} became {done.newest}.")
     if done.kept:
         print(f"What was there before is kept: {done.kept}")
+
+
+def _refuse_postgresql(settings: Settings) -> None:
+    if settings.database:
+        problem = "This database is on PostgreSQL: use pg_dump, or a base backup with archived WAL"
+        complain(f"{problem} (docs/howto/back_up.md). `palace export` works, too.")

@@ -11,11 +11,11 @@ from palace.cli.opening import FOLDER, complain, on_folder
 from palace.cli.progress import progress
 from palace.clock import Clock
 from palace.files import FileInTheWay
-from palace.folder import DATABASE, held, known_master_keys
+from palace.folder import held, known_master_keys
 from palace.ids import Ids
 from palace.settings import Settings
-from palace.transfer import Imported, Side, TransferFailure, UnusableExport, export, import_file
-from palace.transfer.sqlite import SqliteSide
+from palace.transfer import Imported, TransferFailure, UnusableExport, export, import_file
+from palace.transfer.opening import source, target
 from palace.vault import Vault
 
 T = TypeVar("T")
@@ -34,12 +34,12 @@ def export_command(
     """
 
     async def write(settings: Settings) -> str:
-        source = await _source(settings)
+        side = await source(settings)
         try:
             with progress() as begin:
-                header = await export(source, file, begin("Exporting"), Clock(), may_replace=force)
+                header = await export(side, file, begin("Exporting"), Clock(), may_replace=force)
         finally:
-            await source.close()
+            await side.close()
         return f"{file}: {header.total} rows, {header.counts['documents']} of them objects."
 
     print(_told(flags, write))
@@ -56,26 +56,18 @@ def import_command(flags: dict[str, Any], file: File) -> None:
     async def bring(settings: Settings) -> Imported:
         with held(settings.data):
             vault = Vault(known_master_keys(settings).keys, Ids())
-            target = await _target(settings)
+            side = await target(settings)
             try:
                 with progress() as begin:
                     tells = begin("Checking"), begin("Importing"), begin("Comparing")
-                    return await import_file(file, target, vault, tells)
+                    return await import_file(file, side, vault, tells)
             finally:
-                await target.close()
+                await side.close()
 
     done = _told(flags, bring, may_create=True)
     if done.resumed_at:
         print(f"Went on behind {done.resumed_at} rows that were there already.")
     print(f"Imported {done.rows} rows and compared each of them; {done.secrets} secrets open with the master key.")
-
-
-async def _source(settings: Settings) -> Side:
-    return SqliteSide.source(settings.data / DATABASE)
-
-
-async def _target(settings: Settings) -> Side:
-    return SqliteSide.target(settings.data / DATABASE)
 
 
 def _told(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *, may_create: bool = False) -> T:

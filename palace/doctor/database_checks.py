@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 
-from palace.audit_log import last_row
+from palace.audit_log import last_rows
 from palace.clock import Clock, parse_moment
 from palace.doctor.checks import Finding, Patient, note, ok, problem
 from palace.links import labels_of, uses_of
@@ -19,6 +19,18 @@ MAY_BE_AHEAD = timedelta(seconds=2)
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
 
 
+async def check_schema(patient: Patient) -> Sequence[Finding]:
+    """It is the newest one."""
+    present, newest = await patient.database.schema()
+    if present > newest:
+        said = f"The database has schema {present}, this version knows schemas up to {newest}."
+        return problem("schema", said, "Run the version of Palace that wrote it, or a newer one.")
+    if present < newest:
+        said = f"The database has schema {present}, the newest one is {newest}."
+        return problem("schema", said, "Run: palace migrate up (or start the server with --migrate auto)")
+    return ok("schema", f"{present}, the newest one.")
+
+
 async def check_secrets(patient: Patient) -> Sequence[Finding]:
     """The master key opens everything."""
     try:
@@ -30,12 +42,13 @@ async def check_secrets(patient: Patient) -> Sequence[Finding]:
 
 async def check_audit(patient: Patient) -> Sequence[Finding]:
     """The log ends where it should."""
-    row = await last_row(patient.opened)
-    if row is None:
+    rows = await last_rows(patient.opened)
+    if rows is None:
         return problem("audit log", "Its end is not as it was written.", "See: palace audit verify")
     if patient.opened.audit is None:
         return note("audit log", "It is switched off (--no-audit).", "Changes are not logged until it is on again.")
-    return ok("audit log", f"It ends with row {row.seq}, as it should; `palace audit verify` checks every row.")
+    ends = ", ".join(str(row.seq) for row in rows)
+    return ok("audit log", f"It ends with row {ends}, as it should; `palace audit verify` checks every row.")
 
 
 async def check_clock(patient: Patient) -> Sequence[Finding]:

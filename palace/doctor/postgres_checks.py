@@ -44,8 +44,8 @@ async def check_connections(patient: Patient) -> Sequence[Finding]:
     """There are connections for every worker of this server."""
     side = patient.database
     most = int(await _setting(side, "max_connections"))
-    wanted = patient.settings.database_connections * patient.settings.workers
-    said = f"max_connections is {most}; this server takes up to {wanted}."
+    wanted = patient.settings.database_connections
+    said = f"max_connections is {most}; each process of a server takes up to {wanted}."
     if wanted > most - 5:
         return problem("connections", said, "Raise max_connections, or give each worker fewer.")
     return ok("connections", f"{said} Count every server that works on this database.")

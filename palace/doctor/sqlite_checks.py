@@ -4,20 +4,6 @@ from collections.abc import Sequence
 
 from palace.doctor.checks import Finding, Patient, note, ok, problem
 from palace.doctor.database_checks import RESTORE
-from palace.storage.migrate import newest_schema
-
-
-async def check_schema(patient: Patient) -> Sequence[Finding]:
-    """It is the newest one."""
-    ((present,),) = await patient.database.select("PRAGMA user_version")
-    newest = newest_schema()
-    if present > newest:
-        said = f"The database has schema {present}, this version knows schemas up to {newest}."
-        return problem("schema", said, "Run the version of Palace that wrote it, or a newer one.")
-    if present < newest:
-        said = f"The database has schema {present}, the newest one is {newest}."
-        return problem("schema", said, "Run: palace migrate up (or start the server with --migrate auto)")
-    return ok("schema", f"{present}, the newest one.")
 
 
 async def check_integrity(patient: Patient) -> Sequence[Finding]:

@@ -1,6 +1,6 @@
 """The side that the settings name: PostgreSQL where there is a URL, else the file in the data folder."""
 
-from palace.folder import DATABASE
+from palace.folder import DATABASE, make_private_folder
 from palace.settings import Settings
 from palace.transfer.sides import Side, TransferFailure
 from palace.transfer.sqlite import SqliteSide
@@ -38,3 +38,11 @@ async def target(settings: Settings) -> Side:
         await side.bring_up_to_date()
         return side
     return SqliteSide.target(settings.data / DATABASE)
+
+
+async def writable(settings: Settings) -> Side:
+    """A database, made if it is a file that is not there, to bring it up to date. Raises TransferFailure."""
+    if settings.database:
+        return await glance(settings)
+    make_private_folder(settings.data)
+    return SqliteSide.writable(settings.data / DATABASE)

@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
+from palace.storage.migrate import newest_schema
+from palace.storage.migrate_postgres import migrate, present_schema
 from palace.transfer.form import Row
-from palace.transfer.sides import PROGRESS, Progress, TransferFailure, refusal
+from palace.transfer.sides import Progress, TransferFailure, refusal
 from palace.transfer.tables import TABLES, TEXT, Table
 
 ROWS_AT_ONCE = 500
@@ -36,6 +39,16 @@ class PostgresSide:
         """Connect. Raises TransferFailure."""
         with _translated(shown(url)):
             return cls(url, await asyncpg.connect(url, timeout=SECONDS_TO_CONNECT))
+
+    async def schema(self) -> tuple[int, int]:
+        """The number of the newest migration that was applied, and of the newest there is."""
+        with _translated(self.name):
+            return await present_schema(self._connection), newest_schema()
+
+    async def bring_up_to_date(self) -> None:
+        """Apply the migrations that are missing, all or none. Raises NewerSchema."""
+        with _translated(self.name):
+            await migrate(self._connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
@@ -116,5 +129,5 @@ class PostgresSide:
 def _translated(name: str) -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise TransferFailure(f"{name} cannot be used: {error or type(error).__name__}.") from error

@@ -10,9 +10,6 @@ from palace.transfer.tables import Table
 Tell = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
 
-PROGRESS = "import_progress"
-"""Table that is there while an import is not finished."""
-
 
 class TransferFailure(Exception):
     """The database cannot be exported or imported into; the text says why."""
@@ -36,6 +33,12 @@ class Side(Protocol):
 
     name: str
     kind: Literal["sqlite", "postgresql"]
+
+    async def schema(self) -> tuple[int, int]:
+        """The number of the newest migration that was applied, and of the newest there is."""
+
+    async def bring_up_to_date(self) -> None:
+        """Apply the migrations that are missing, all or none. Raises NewerSchema."""
 
     def snapshot(self) -> AbstractAsyncContextManager[None]:
         """Whatever is read inside is read from one and the same state."""

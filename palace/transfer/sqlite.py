@@ -9,9 +9,10 @@ import apsw
 
 from palace.files import sync_folder
 from palace.storage.damages import damages
-from palace.storage.migrate import migrate, present_schema, refuse_other
+from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
+from palace.storage.migrate import migrate, newest_schema, present_schema
 from palace.transfer.form import Row
-from palace.transfer.sides import PROGRESS, Progress, TransferFailure
+from palace.transfer.sides import Progress, TransferFailure
 from palace.transfer.tables import Table
 
 BUSY_MILLISECONDS = 10_000
@@ -33,16 +34,15 @@ class SqliteSide:
         self._connection = connection
 
     @classmethod
-    def source(cls, path: Path) -> "SqliteSide":
-        """An existing database. Raises TransferFailure, NewerSchema and OlderSchema."""
-        connection = _glanced(path)
-        refuse_other(present_schema(connection))
-        return cls(path, connection, None)
-
-    @classmethod
     def glance(cls, path: Path) -> "SqliteSide":
         """An existing database, whatever its schema. Raises TransferFailure."""
         return cls(path, _glanced(path), None)
+
+    @classmethod
+    def writable(cls, path: Path) -> "SqliteSide":
+        """A database, made if it is not there, to bring it up to date. Raises TransferFailure."""
+        with _translated(path):
+            return cls(path, _made(path), None)
 
     @classmethod
     def target(cls, path: Path) -> "SqliteSide":
@@ -59,6 +59,16 @@ class SqliteSide:
                 connection = _made(beside)
             migrate(connection)
         return cls(beside, connection, path)
+
+    async def schema(self) -> tuple[int, int]:
+        """The number of the newest migration that was applied, and of the newest there is."""
+        with _translated(self._path):
+            return present_schema(self._connection), newest_schema()
+
+    async def bring_up_to_date(self) -> None:
+        """Apply the migrations that are missing, all or none. Raises NewerSchema."""
+        with _translated(self._path):
+            migrate(self._connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:

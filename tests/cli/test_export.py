@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from palace.transfer.sides import PROGRESS
+from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
 from palace.transfer.tables import TABLES
 from tests.cli.filled import SECRET, contents, make_filled, run
 from tests.cli.test_backup import back_up_under_load, refused

@@ -1,0 +1,70 @@
+"""The schema on PostgreSQL: numbered SQL files, applied once each, in order, by one server at a time."""
+
+from typing import Any, Literal
+
+import asyncpg
+
+from palace.storage.base import StorageFailure
+from palace.storage.migrate import IMPORT_PROGRESS, migrations, newest_schema, refuse_newer, refuse_other
+from palace.storage.postgres_statements import Connection
+
+VERSION_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_version (
+    one     bigint PRIMARY KEY CHECK (one = 1),
+    version bigint NOT NULL
+)
+"""
+
+
+async def present_schema(connection: Connection) -> int:
+    """The number of the newest migration that was applied; 0 for an empty database."""
+    if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
+        return 0
+    version: int | None = await connection.fetchval("SELECT version FROM schema_version")
+    return version or 0
+
+
+async def ready(connection: Connection, migrations: Literal["auto", "manual"]) -> None:
+    """Bring the schema up to date, if that is not left to a person.
+
+    Raises NewerSchema, OlderSchema, and StorageFailure while an import is not finished.
+    """
+    if await connection.fetchval("SELECT to_regclass($1)", IMPORT_PROGRESS) is not None:
+        raise StorageFailure("An import into this database is not finished: run the same `palace import` again.")
+    if migrations == "auto":
+        await migrate(connection)
+    else:
+        refuse_other(await present_schema(connection))
+
+
+async def migrate(connection: Connection) -> int:
+    """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
+
+    The one row of `schema_version` is the lock: other servers that start at the same time wait for it.
+    """
+    newest = newest_schema()
+    await connection.execute("SET lock_timeout = '60s'")
+    try:
+        await _begin(connection)
+        async with connection.transaction():
+            present: Any = await connection.fetchval("SELECT version FROM schema_version FOR UPDATE")
+            refuse_newer(present)
+            for number, script in migrations("postgres"):
+                if number > present:
+                    await connection.execute(script)
+            if newest > present:
+                await connection.execute("UPDATE schema_version SET version = $1", newest)
+    finally:
+        await connection.execute("RESET lock_timeout")
+    return newest
+
+
+async def _begin(connection: Connection) -> None:
+    """Make sure that there is the row which remembers the newest migration. Several servers may do it at once."""
+    for _ in range(3):
+        try:
+            await connection.execute(VERSION_TABLE)
+            await connection.execute("INSERT INTO schema_version VALUES (1, 0) ON CONFLICT DO NOTHING")
+        except asyncpg.UniqueViolationError:  # Another one made the same table at the same moment.
+            continue
+        return
