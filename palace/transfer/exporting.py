@@ -49,9 +49,10 @@ async def _write(source: Side, file: _Hashed, header: Header, tell: Tell) -> Non
         encode, digest = encoder(table), Digest()
         file.write(line({"table": table.name}))
         async for rows in source.rows(table):
-            lines = encode(rows)
-            digest.feed(lines, len(rows))
-            file.write(lines)
+            lines = [encode(row) for row in rows]
+            for text in lines:
+                digest.feed(text)
+            file.write(b"".join(lines))
             done += len(rows)
             tell(done, header.total)
         digests[table.name] = digest.as_json()

@@ -28,8 +28,10 @@ def sqlite():
 def postgres():
     """Columns, primary keys and numbered tables of the schema on PostgreSQL."""
 
+    url = new_database()
+
     async def described():
-        connection = await asyncpg.connect(new_database())
+        connection = await asyncpg.connect(url)
         try:
             await migrate_postgres.migrate(connection)
             columns = await connection.fetch(
