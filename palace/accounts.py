@@ -24,7 +24,9 @@ async def ensure_account(name: str, services: Services) -> tuple[int, bool]:
         await tx.add_audit(Deed(created_at, account, None, "create", "account", name), services.audit)
         return account
 
-    return await services.store.transact(insert), True
+    with suppress(IdTaken):
+        return await services.store.transact(insert), True
+    return await ensure_account(name, services)  # Somebody else was faster.
 
 
 async def add_key(account: int, label: str, services: Services) -> str:

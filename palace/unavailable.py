@@ -61,3 +61,24 @@ class OutcomeNotKnown(ClientError):
     def __init__(self) -> None:
         text = "The database went away while it stored the change: it is stored as a whole, or nothing of it is."
         super().__init__(f"{text} Read the object before you send it again; with the same Idempotency-Key you may.")
+
+
+class Stopping(ClientError):
+    """503: the server is stopping, and begins nothing that lasts."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping. Connect again in a moment.", headers={"retry-after": "1"})
+
+
+class TooManyListeners(ClientError):
+    """503: so many clients listen for changes already as the server tells of them."""
+
+    status = 503
+    code = "too_many_listeners"
+
+    def __init__(self, most: int) -> None:
+        text = f"{most} clients listen for changes here already, as many as one server tells of them. Try again later."
+        super().__init__(text, [Detail(self.code, text, facts={"maximum": most})], {"retry-after": "30"})

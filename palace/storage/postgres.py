@@ -10,16 +10,19 @@ commit. A connection that breaks during the commit leaves open whether it took p
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import asyncpg
 
+from palace.audit import Deed
+from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
-from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage.base import DatabaseInUse, OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
@@ -33,6 +36,7 @@ from palace.storage.postgres_statements import (
     columns,
     failure,
 )
+from palace.storage.postgres_telling import Telling
 from palace.storage.store import Work
 from palace.storage.transaction import Transaction
 
@@ -42,6 +46,11 @@ LARGEST_GROUP = 256
 MOST_WAITING = 1000
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
+TURN_SECONDS = 60
+LONG_TURN = (
+    "BEGIN; SET LOCAL lock_timeout = '{seconds}s'; SET LOCAL statement_timeout = '{seconds}s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 SHORTEST_POOL = 3
 """connections: for a group, for a work of its own, for reading"""
 
@@ -66,11 +75,18 @@ class PostgresStore:
     is_shared = True
     """whether other servers work on the same database"""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", most_waiting: int, meter: Meter) -> None:
-        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does."""
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", connect: Callable[[], Awaitable[Connection]], most_waiting: int, meter: Meter
+    ) -> None:
+        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does.
+
+        `connect` opens connections that are not of the pool, for what holds one for long.
+        """
         self.pool = Pool(pool, PATIENCE_SECONDS)
-        self._statements = PooledStatements(self.pool)
-        self.reading = Transaction(self._statements)
+        self._connect = connect
+        statements = PooledStatements(self.pool)
+        self.reading = Transaction(statements)
+        self._telling = Telling(connect, statements.keys.forget)
         self._queue: deque[_Write] = deque()
         self._drain: asyncio.Task[None] | None = None
         self._alone: set[asyncio.Task[None]] = set()
@@ -100,6 +116,22 @@ class PostgresStore:
         self._meter.set("database_connections/busy", connections - idle)
         self._meter.set("database_connections/idle", idle)
 
+    async def listen(self, feed: Feed) -> None:
+        """See Store."""
+        await self._telling.listen(feed)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """See Store."""
+        async with _connected(self._connect, _lock_alone):
+            yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """See Store."""
+        async with _connected(self._connect, _take_turn):
+            yield
+
     async def settle(self) -> None:
         """See Store."""
         while self._drain is not None or self._alone:
@@ -108,6 +140,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
         await self.settle()
+        await self._telling.close()
         await self.pool.pool.close()
 
     # --- Together -----------------------------------------------------------------------------------------------------
@@ -150,6 +183,7 @@ class PostgresStore:
             for write in writes:
                 write.finish(None, told)
             return
+        self._telling.tell(group.deeds)
         for write, member in zip(writes, group.members, strict=True):
             if member.needs_own and member.error is None:
                 self._each_alone([write])
@@ -179,7 +213,9 @@ class PostgresStore:
         while True:
             try:
                 async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
-                    return await _committed(connection, lambda: _carry_out_alone(work, connection))
+                    result, deeds = await _committed(connection, lambda: _carry_out_alone(work, connection))
+                self._telling.tell(deeds)
+                return result
             except TRANSIENT as error:
                 self._meter.count("store_retries")
                 await pauses.rest(error)
@@ -220,13 +256,13 @@ async def _store_replaced(group: Group, connection: Connection) -> None:
         raise asyncpg.SerializationError("a document that was locked was changed")
 
 
-async def _carry_out_alone(work: Work[T], connection: Connection) -> T:
+async def _carry_out_alone(work: Work[T], connection: Connection) -> tuple[T, Sequence[Deed]]:
     statements = DirectStatements(connection)
     transaction = Transaction(statements)
     result = await work(transaction)
     if transaction.deeds and transaction.sealed_with is not None:
         await write_deeds(statements, transaction.deeds, transaction.sealed_with)
-    return result
+    return result, transaction.deeds
 
 
 async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
@@ -269,23 +305,26 @@ async def open_postgres(
 
     Raises StorageFailure, NewerSchema and OlderSchema.
     """
+    options: dict[str, Any] = {
+        "timeout": PATIENCE_SECONDS,
+        "command_timeout": 2 * statement_seconds,
+        "statement_cache_size": 512,
+        "server_settings": {
+            "application_name": "palace",
+            "statement_timeout": str(int(1000 * statement_seconds)),
+            "lock_timeout": str(int(1000 * LOCK_SECONDS)),
+            "idle_in_transaction_session_timeout": str(int(2000 * statement_seconds)),
+            "jit": "off",
+        },
+    }
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=max(most_connections, SHORTEST_POOL),
-            timeout=PATIENCE_SECONDS,
-            command_timeout=2 * statement_seconds,
-            statement_cache_size=512,
             max_inactive_connection_lifetime=0,
             reset=_leave_as_it_is,
-            server_settings={
-                "application_name": "palace",
-                "statement_timeout": str(int(1000 * statement_seconds)),
-                "lock_timeout": str(int(1000 * LOCK_SECONDS)),
-                "idle_in_transaction_session_timeout": str(int(2000 * statement_seconds)),
-                "jit": "off",
-            },
+            **options,
         )
     except (ValueError, *ANY) as error:
         raise StorageFailure(f"The database cannot be reached: {error}") from error
@@ -298,7 +337,39 @@ async def open_postgres(
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool, most_waiting, meter or Meter())
+    return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
+
+
+# --- Alone, and in turn -----------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _connected(
+    connect: Callable[[], Awaitable[Connection]], lock: Callable[[Connection], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """A block during which a connection of its own holds a lock."""
+    try:
+        connection = await connect()
+        await lock(connection)
+    except ANY as error:
+        raise failure(error) from error
+    try:
+        yield
+    finally:
+        with suppress(*ANY):
+            await connection.close(timeout=LOCK_SECONDS)
+
+
+async def _lock_alone(connection: Connection) -> None:
+    if not await connection.fetchval(QUERIES["lock_alone"].sql):
+        raise DatabaseInUse("A server works on this database: stop all of them first.")
+    if not await connection.fetchval(QUERIES["sees_own_lock"].sql):
+        raise DatabaseInUse("This database cannot tell whether a server works on it.")
+
+
+async def _take_turn(connection: Connection) -> None:
+    await connection.execute(LONG_TURN.format(seconds=TURN_SECONDS))
+    await connection.execute(QUERIES["take_turn"].sql, timeout=TURN_SECONDS)
 
 
 async def _leave_as_it_is(_: Any) -> None:

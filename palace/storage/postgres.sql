@@ -485,6 +485,32 @@ JOIN drafts ON drafts.document = asked.document AND state = 'open';
 SELECT asked.place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
 JOIN secrets ON secrets.secret = asked.secret;
 
+-- Of several servers. ---------------------------------------------------------------------------------------------------
+
+-- name: notify
+-- Texts for all who listen. CockroachDB has neither this nor LISTEN.
+SELECT pg_notify(:channel, line) FROM unnest(CAST(:lines AS text[])) AS line;
+
+-- name: lock_as_server
+-- A server works on this database, until its connection ends. False when somebody is alone with it.
+SELECT pg_try_advisory_lock_shared(7265616);
+
+-- name: lock_alone
+-- No server works on this database until the connection ends, or unlock_alone. False when one does.
+SELECT pg_try_advisory_lock(7265616);
+
+-- name: sees_own_lock
+-- Whether such locks are more than words here: CockroachDB grants them and keeps none.
+SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7265616 AND pid = pg_backend_pid());
+
+-- name: unlock_alone
+-- Servers may start again.
+SELECT pg_advisory_unlock(7265616);
+
+-- name: take_turn
+-- What servers make at their start they make one after the other: whose transaction holds this row is at it.
+SELECT 1 FROM server_secrets WHERE name = 'audit_key' FOR UPDATE;
+
 -- What many write at once. ----------------------------------------------------------------------------------------------
 
 -- name: replace_documents

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import apsw
 
+from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
@@ -144,6 +145,7 @@ class SqliteStore:
         self._meter = meter or Meter()
         self._clock = Clock()
         self._drain: asyncio.Task[None] | None = None
+        self._feed: Feed | None = None
 
     async def transact(self, work: Work[T]) -> T:
         """See Store."""
@@ -168,8 +170,24 @@ class SqliteStore:
         async def copy(_: Transaction) -> None:
             await self._waiting_for_disk(_copy, image.connection, self._writing)
             rewind()
+            if self._feed is not None:
+                self._feed.lose()
 
         await self._queued(copy, is_alone=True)
+
+    async def listen(self, feed: Feed) -> None:
+        """See Store."""
+        self._feed = feed
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """See Store. Who holds the data folder is alone."""
+        yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """See Store. There is one server only."""
+        yield
 
     async def settle(self) -> None:
         """See Store."""
@@ -251,14 +269,17 @@ class SqliteStore:
                 connection.execute("COMMIT")
             else:
                 await self._waiting_for_disk(connection.execute, "COMMIT")
+            if self._feed is not None:
+                self._feed.tell(self._transaction.deeds)
         except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._transaction.deeds.clear()
             self._meter.count("store_failures")
             for write in group:
                 write.error = StorageFailure(f"The database could not store the change: {error}")
                 write.error.__cause__ = error
+        finally:
+            self._transaction.deeds.clear()
 
     async def _run(self, write: _Write) -> None:
         connection, deeds = self._writing, self._transaction.deeds
@@ -279,7 +300,6 @@ class SqliteStore:
         transaction = self._transaction
         if transaction.sealed_with is not None and transaction.deeds:
             await write_deeds(self._statements, transaction.deeds, transaction.sealed_with)
-        transaction.deeds.clear()
 
 
 def _copy(source: apsw.Connection, target: apsw.Connection) -> None:

@@ -1,8 +1,10 @@
 """What every store is: documents are read at once, and written in transactions."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from palace.changes import Feed
 from palace.storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -24,6 +26,18 @@ class Store(Protocol):
         being run again. Raises StorageFailure when the database cannot take the write, Overloaded when too many wait
         for it already, and OutcomeUnknown when nobody knows whether it was stored.
         """
+
+    async def listen(self, feed: Feed) -> None:
+        """From now on tell the feed, after each commit, what was done: here, and by other servers where it is shared.
+
+        Raises DatabaseInUse while the master key is changed, and StorageFailure.
+        """
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """A block during which no server works on the database. Raises DatabaseInUse when one does, or nobody knows."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """A block that no two servers carry out at once: what is made at the start is made once."""
 
     async def settle(self) -> None:
         """Wait for the writes that are under way."""

@@ -43,7 +43,8 @@ def _refuse_stale(record: Record, changed: int) -> None:
 class Transaction:
     """The verbs of a store. What a verb writes is seen by those that follow, and by nobody else before the commit.
 
-    The audit log is the exception: `deeds` are written at the very end, when nothing can fail any more but the commit.
+    The audit log is the exception: `deeds` are written at the very end, when nothing can fail any more but the commit;
+    and only if they are to be `sealed_with` something. After the commit they are told to those who listen.
     """
 
     def __init__(self, run: Statements) -> None:
@@ -281,10 +282,12 @@ class Transaction:
     # --- The audit log, and what it is sealed with --------------------------------------------------------------------
 
     async def add_audit(self, deed: Deed, chain: Chain | None) -> None:
-        """Add a row to the audit log, bound to those before it. Without a chain nothing is logged."""
-        if chain is not None:
-            self.sealed_with = chain
-            self.deeds.append(deed)
+        """Add a row to the audit log, bound to those before it. Without a chain nothing is logged.
+
+        A server logs all that it does, or nothing of it: no two works of one group differ in that.
+        """
+        self.sealed_with = chain
+        self.deeds.append(deed)
 
     async def add_audit_head(self, head: Head) -> bool:
         """Begin a chain of the log; False when it has begun already."""
