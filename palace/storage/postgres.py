@@ -121,9 +121,9 @@ class PostgresStore:
         await self._telling.listen(feed)
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
         """See Store."""
-        async with _connected(self._connect, _lock_alone):
+        async with _connected(self._connect, lambda connection: _lock_alone(connection, unproven=unproven)):
             yield
 
     @asynccontextmanager
@@ -183,7 +183,7 @@ class PostgresStore:
             for write in writes:
                 write.finish(None, told)
             return
-        self._telling.tell(group.deeds)
+        self._telling.tell([*group.deeds, *group.unlogged])
         for write, member in zip(writes, group.members, strict=True):
             if member.needs_own and member.error is None:
                 self._each_alone([write])
@@ -262,7 +262,7 @@ async def _carry_out_alone(work: Work[T], connection: Connection) -> tuple[T, Se
     result = await work(transaction)
     if transaction.deeds and transaction.sealed_with is not None:
         await write_deeds(statements, transaction.deeds, transaction.sealed_with)
-    return result, transaction.deeds
+    return result, [*transaction.deeds, *transaction.unlogged]
 
 
 async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
@@ -360,11 +360,12 @@ async def _connected(
             await connection.close(timeout=LOCK_SECONDS)
 
 
-async def _lock_alone(connection: Connection) -> None:
+async def _lock_alone(connection: Connection, *, unproven: bool) -> None:
     if not await connection.fetchval(QUERIES["lock_alone"].sql):
         raise DatabaseInUse("A server works on this database: stop all of them first.")
-    if not await connection.fetchval(QUERIES["sees_own_lock"].sql):
-        raise DatabaseInUse("This database cannot tell whether a server works on it.")
+    if not unproven and not await connection.fetchval(QUERIES["sees_own_lock"].sql):
+        problem = "This database cannot tell whether a server works on it."
+        raise DatabaseInUse(f"{problem} Stop all of them, and say so with --no-server-runs.")
 
 
 async def _take_turn(connection: Connection) -> None:

@@ -308,6 +308,14 @@ SELECT CAST(0 AS bigint), coalesce(max(seq), 0), CAST('' AS bytea) FROM audit WH
 INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
 VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
 
+-- name: hold_first_chain
+-- Its head, until the commit.
+SELECT seq FROM audit_heads WHERE chain = 0 FOR UPDATE;
+
+-- name: audit_chains
+-- The chains of which there are rows.
+SELECT DISTINCT chain FROM audit ORDER BY chain;
+
 -- name: audit_heads
 -- The heads as they are.
 SELECT seq, tag, chain FROM audit_heads ORDER BY chain;

@@ -164,6 +164,7 @@ class Group:
         self.replaced: dict[int, Replaced] = {}
         self.writes: list[tuple[str, dict[str, Any]]] = []
         self.deeds: list[Deed] = []
+        self.unlogged: list[Deed] = []
         self.chain: Chain | None = None
         self._ready: deque[tuple[Member, Any]] = deque((member, None) for member in self.members)
         self._documents: dict[Place, tuple[Any, ...] | None] = {}
@@ -228,6 +229,7 @@ class Group:
             self._documents[place] = row
         self.writes += member.writes
         self.deeds += member.transaction.deeds
+        self.unlogged += member.transaction.unlogged
         self.chain = member.transaction.sealed_with or self.chain
 
 

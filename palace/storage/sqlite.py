@@ -180,8 +180,9 @@ class SqliteStore:
         self._feed = feed
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
         """See Store. Who holds the data folder is alone."""
+        del unproven
         yield
 
     @asynccontextmanager
@@ -270,7 +271,7 @@ class SqliteStore:
             else:
                 await self._waiting_for_disk(connection.execute, "COMMIT")
             if self._feed is not None:
-                self._feed.tell(self._transaction.deeds)
+                self._feed.tell([*self._transaction.deeds, *self._transaction.unlogged])
         except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -279,11 +280,10 @@ class SqliteStore:
                 write.error = StorageFailure(f"The database could not store the change: {error}")
                 write.error.__cause__ = error
         finally:
-            self._transaction.deeds.clear()
+            self._transaction.back_to()
 
     async def _run(self, write: _Write) -> None:
-        connection, deeds = self._writing, self._transaction.deeds
-        known = len(deeds)
+        connection, known = self._writing, self._transaction.mark()
         connection.execute("SAVEPOINT write")
         try:
             write.result = await write.work(self._transaction)
@@ -291,7 +291,7 @@ class SqliteStore:
             raise
         except Exception as error:
             connection.execute("ROLLBACK TO write")
-            del deeds[known:]
+            self._transaction.back_to(known)
             write.error = error
         connection.execute("RELEASE write")
 

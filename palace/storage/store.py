@@ -33,8 +33,11 @@ class Store(Protocol):
         Raises DatabaseInUse while the master key is changed, and StorageFailure.
         """
 
-    def alone(self) -> AbstractAsyncContextManager[None]:
-        """A block during which no server works on the database. Raises DatabaseInUse when one does, or nobody knows."""
+    def alone(self, *, unproven: bool = False) -> AbstractAsyncContextManager[None]:
+        """A block during which no server works on the database.
+
+        Raises DatabaseInUse when one does; and when nobody knows, unless it may be `unproven`.
+        """
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A block that no two servers carry out at once: what is made at the start is made once."""
