@@ -17,22 +17,28 @@ async def check_log(
 ) -> tuple[list[Check], list[Finding]]:
     """Every row of every chain checked: how far that came in each, and everything that is wrong.
 
-    Which chains there must be is told by rows of the log, most of all of the first chain: so a chain is missed that was
-    taken away as a whole, with its head. `expected` are rows that an earlier check printed, by their chains.
+    Which chains there must be is told by rows of the log. So a chain is missed that was taken away as a whole, with its
+    head; also when a server has begun it anew since, as its beginning is then told twice. `expected` are rows that an
+    earlier check printed, by their chains.
     """
     checks: list[Check] = []
     findings: list[Finding] = []
     async with services.store.reading.snapshot() as tx:
         heads = {head.chain: head for head in await tx.audit_heads()}
         others = {*heads, *await tx.audit_chains(), *expected} - {0}
-        numbers = [0, *sorted(others)]
+        numbers, told = [0, *sorted(others)], set[int]()
         for number in numbers:  # It grows meanwhile.
             check = Check(services.chain, heads.get(number), expected.get(number), number)
             found: list[Finding] = []
             async for row in tx.audit_rows(number):
                 found += check.feed(row)
                 begun = _begun(row)
-                if begun is not None and begun not in numbers:
+                if begun is None:
+                    continue
+                if begun in told:
+                    found.append(_begun_twice(row.seq, begun))
+                told.add(begun)
+                if begun not in numbers:
                     numbers.append(begun)
             findings += [_of_chain(number, finding) for finding in found + check.finish()]
             checks.append(check)
@@ -44,6 +50,10 @@ def _begun(row: Row) -> int | None:
     deed = row.deed
     found = BEGUN.fullmatch(deed.id) if (deed.action, deed.kind) == (BEGIN, AUDIT) else None
     return int(found[1]) if found else None
+
+
+def _begun_twice(seq: int, number: int) -> Finding:
+    return Finding(seq, "missing", f"Row {seq} begins chain {number} a second time: what it was before is missing.")
 
 
 def _of_chain(number: int, finding: Finding) -> Finding:
