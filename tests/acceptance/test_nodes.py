@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from itertools import pairwise
 from threading import Barrier
 
 import httpx
@@ -40,10 +40,7 @@ def command(database: str, *arguments: object, **environment: str):
 
 
 def test_nodes_that_start_at_once_on_an_empty_database_make_everything_once(three, database):
-    assert (
-        rows(database, "SELECT version FROM schema_version") == [(7,)]
-        or len(rows(database, "SELECT version FROM schema_version")) == 1
-    )
+    assert len(rows(database, "SELECT version FROM schema_version")) == 1
     assert rows(database, "SELECT name FROM accounts") == [("default",)]
     assert rows(database, "SELECT count(*) FROM keys") == [(1,)]
     assert rows(database, "SELECT name FROM server_secrets") == [("audit_key",)]
@@ -130,7 +127,7 @@ def test_a_key_that_the_command_line_revokes_opens_nothing_on_any_node(three, da
     assert wait_until(lambda: all(client.get("/v2/pals").status_code == 401 for client in clients), 5) < 2
 
 
-def test_the_log_of_all_nodes_is_whole_and_a_chain_that_is_taken_away_is_missed(three, database):
+def test_the_log_of_all_nodes_is_whole_and_its_heads_are_checked_chain_by_chain(three, database):
     done = command(database, "audit", "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     heads = command(database, "audit", "head").stdout
@@ -144,7 +141,7 @@ def test_the_log_of_all_nodes_is_whole_and_a_chain_that_is_taken_away_is_missed(
     exported = [line.split(",") for line in command(database, "audit", "export", "--format", "csv").stdout.splitlines()]
     times, chains = [line[1] for line in exported[1:]], {line[-1] for line in exported[1:]}
     assert len(chains) > 1
-    assert times == sorted(times) or sum(a > b for a, b in zip(times, times[1:], strict=False)) < len(times) / 20
+    assert sum(earlier > later for earlier, later in pairwise(times)) < len(times) / 20
 
 
 @pytest.mark.parametrize(
@@ -237,7 +234,7 @@ def test_a_job_of_a_node_that_was_killed_is_taken_over_when_its_lease_is_over(tm
         assert rows(database, "SELECT state, attempts FROM jobs") == [("done", 2)]
 
 
-def test_a_log_that_was_begun_on_sqlite_and_imported_goes_on_in_more_chains(tmp_path):
+def test_a_log_from_sqlite_goes_on_in_more_chains_and_one_that_is_taken_away_is_missed(tmp_path):
     database = new_database()
     with start_node(tmp_path / "a", "") as node, node.client() as client:
         new_pal(client)
@@ -254,4 +251,4 @@ def test_a_log_that_was_begun_on_sqlite_and_imported_goes_on_in_more_chains(tmp_
     rows(database, "DELETE FROM audit WHERE chain = 5")
     done = command(database, "audit", "verify")
     assert done.returncode == 1
-    assert "Chain 5: The head of the log is missing" in done.stdout
+    assert "begins chain 5 a second time: what it was before is missing." in done.stdout

@@ -47,7 +47,8 @@ def test_when_all_end_before_they_serve_the_parent_gives_up():
     began = time.monotonic()
     with begun("raise ValueError('no')") as parent:
         out, _ = parent.communicate(timeout=20)
-    assert (parent.returncode, out) == (1, "ending\nWorkersFailed: No worker can serve; the log tells why.\n")
+    assert parent.returncode == 1
+    assert out.endswith("ending\nWorkersFailed: No worker can serve; the log tells why.\n")
     assert time.monotonic() - began < 10
 
 
@@ -70,7 +71,7 @@ def test_one_that_does_not_end_is_killed_and_that_is_told():
 
 
 def test_one_that_ends_is_started_again():
-    once = "mark = f'/proc/{os.getppid()}/fd'; worker.tell_ready(); time.sleep(0.2); os._exit(3)"
+    once = "worker.tell_ready(); time.sleep(0.2); os._exit(3)"
     with begun(once) as parent:
         assert parent.stdout.readline() == "started\n"
         time.sleep(2)
