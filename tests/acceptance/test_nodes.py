@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Barrier
 
@@ -139,9 +140,11 @@ def test_the_log_of_all_nodes_is_whole_and_its_heads_are_checked_chain_by_chain(
     assert "not in the log" in command(database, "audit", "verify", "--expect", "5/99999:" + "0" * 64).stdout
     assert command(database, "audit", "verify", "--expect", other).returncode == 1
     exported = [line.split(",") for line in command(database, "audit", "export", "--format", "csv").stdout.splitlines()]
-    times, chains = [line[1] for line in exported[1:]], {line[-1] for line in exported[1:]}
+    found = [(datetime.fromisoformat(line[1]), line[-1], int(line[0])) for line in exported[1:]]
+    chains = {chain: [seq for _, other, seq in found if other == chain] for _, chain, _ in found}
     assert len(chains) > 1
-    assert sum(earlier > later for earlier, later in pairwise(times)) < len(times) / 20
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in chains.values())
+    assert all(later - earlier > -timedelta(seconds=2) for (earlier, *_), (later, *_) in pairwise(found))
 
 
 @pytest.mark.parametrize(
