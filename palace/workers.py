@@ -5,11 +5,13 @@ grows while it keeps ending soon. What ends the parent ends its children: a sign
 pipe that only the parent can write to is at its end, which each child notices.
 """
 
+import mmap
 import os
 import select
 import signal
 import socket
 import sys
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ PASSED_ON = signal.SIGTERM
 HURRY = signal.SIGQUIT
 """What a child gets for every further signal. SIGTERM may reach it twice: from its parent, and with its whole group."""
 
+BYTES_OF_A_NUMBER = 8
+NOT_SERVING = (1 << 64) - 1
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
 
 
@@ -42,10 +47,17 @@ class Worker:
     number: int
     lifeline: int
     ready: int
+    connections: "memoryview[int]"
+    """how many each worker has; NOT_SERVING for one that is gone"""
 
     def tell_ready(self) -> None:
         """From now on it serves."""
         os.write(self.ready, bytes([self.number]))
+
+    def has_most(self, connections: int) -> bool:
+        """Whether one of the others has fewer than this worker, which has so many."""
+        self.connections[self.number] = connections
+        return min(self.connections) < connections
 
 
 @dataclass(slots=True)
@@ -93,6 +105,7 @@ class _Parent:
         self._ending = ending
         self._patience_seconds = patience_seconds
         self._clock = Clock()
+        self._connections = memoryview(mmap.mmap(-1, BYTES_OF_A_NUMBER * count)).cast("Q")
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}
         self._pauses: dict[int, float] = {}
@@ -111,6 +124,7 @@ class _Parent:
         self._lifeline, self._lifeline_end = os.pipe()
         os.set_blocking(self._ready, False)
         with self._awake_on_signals() as waking:
+            self._connections[:] = memoryview(array("Q", [NOT_SERVING] * self._count))
             self._due = dict.fromkeys(range(self._count), 0.0)
             while self._children or (self._due and not self._is_ending):
                 self._start_due()
@@ -172,7 +186,7 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
             os.close(self._lifeline_end)
             os.close(self._ready)
-            self._work(Worker(number, self._lifeline, self._ready_end))
+            self._work(Worker(number, self._lifeline, self._ready_end, self._connections))
             code = 0
         except Exception as error:
             log.exception("a worker failed", worker=number, problem=str(error))
@@ -198,6 +212,7 @@ class _Parent:
                 self._bury(self._children.pop(process), process, os.waitstatus_to_exitcode(status))
 
     def _bury(self, child: _Child, process: int, code: int) -> None:
+        self._connections[child.number] = NOT_SERVING
         if self._is_ending:
             if code not in (0, -PASSED_ON):
                 self._problem = self._problem or f"A worker did not end in good order: {_told(code)}."
