@@ -228,7 +228,7 @@ def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
         nullcontext() if settings.ephemeral else held(settings.data),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, listening, greet))
+        runner.run(_serve(settings, listening, greet, Meter(counted_routes(RESOURCES))))
 
 
 async def _log_start(services: Services) -> None:
@@ -252,11 +252,10 @@ def _tracing(settings: Settings) -> Tracing | None:
         raise InvalidSetting(str(error)) from error
 
 
-async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
+async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None], meter: Meter) -> None:
     log = structlog.get_logger("palace")
     url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
     tracing = _tracing(settings)
-    meter = Meter(counted_routes(RESOURCES))
     meter.begin(os.getpid())
     services = await open_services(settings, url, meter)
     await _log_start(services)
