@@ -11,10 +11,18 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.metrics", "palace.json_patch"],
     ["palace.addresses", "palace.pictures"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
-    ["palace.settings", "palace.etags", "palace.faults", "palace.fetching"],
+    [
+        "palace.settings",
+        "palace.etags",
+        "palace.faults",
+        "palace.fetching",
+        "palace.rates",
+        "palace.tracing",
+        "palace.unavailable",
+    ],
     ["palace.storage", "palace.skills"],
     ["palace.resource"],
     [
