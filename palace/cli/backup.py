@@ -25,7 +25,8 @@ def backup_command(
 ) -> None:
     """Copy the database into one file, while the server works.
 
-    The copy is the database as it was at one moment. The master key is not in it: keep a copy of that elsewhere. Without it no secret in the backup can be opened.
+    The copy is the database as it was at one moment. The master key is not in it: keep a copy of that elsewhere.
+    Without it no secret in the backup can be opened.
     """
 
     async def copy(settings: Settings) -> tuple[int, str]:
@@ -50,7 +51,8 @@ def restore_command(
 ) -> None:
     """Put a backup back, after checking it.
 
-    It becomes the database of the data folder; the server must be stopped. The master key must be in its place first: it is not in the backup.
+    It becomes the database of the data folder; the server must be stopped. The master key must be in its place
+    first: it is not in the backup.
     """
 
     async def put_back(settings: Settings) -> Restored:

@@ -30,7 +30,8 @@ def export_command(
 ) -> None:
     """Write everything into one file, while servers work.
 
-    The file has lines of JSON, in gzip. Secrets stay sealed in it, and the master key is not in it. The file is readable by you only.
+    The file has lines of JSON, in gzip. Secrets stay sealed in it, and the master key is not in it. The file is
+    readable by you only.
     """
 
     async def write(settings: Settings) -> str:
@@ -50,7 +51,8 @@ def export_command(
 def import_command(flags: dict[str, Any], file: File) -> None:
     """Make an export a new database.
 
-    Broken off, it goes on when the same command is run again. The master key of the database that was exported must be in its place first.
+    Broken off, it goes on when the same command is run again. The master key of the database that was exported must
+    be in its place first.
     """
 
     async def bring(settings: Settings) -> Imported:
