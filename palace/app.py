@@ -81,8 +81,8 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
 
     What is counted goes to `meter`, where there is one.
 
-    Raises OSError, VaultError, StorageFailure and NewerSchema when the folder or what lies in it cannot be used, and
-    InvalidSkillsFile.
+    Raises OSError, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in it cannot be
+    used, and InvalidSkillsFile.
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
@@ -129,7 +129,8 @@ async def _open_store(settings: Settings, meter: Meter) -> Store:
     most = settings.most_waiting_writes
     if not settings.database:
         path = None if settings.ephemeral else settings.data / DATABASE
-        return SqliteStore(path, durability=settings.durability, most_waiting=most, meter=meter)
+        migrations = settings.migrate
+        return SqliteStore(path, durability=settings.durability, migrations=migrations, most_waiting=most, meter=meter)
     from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
 
     return await open_postgres(
@@ -138,6 +139,7 @@ async def _open_store(settings: Settings, meter: Meter) -> Store:
         statement_seconds=settings.database_seconds,
         most_waiting=most,
         meter=meter,
+        migrations=settings.migrate,
     )
 
 

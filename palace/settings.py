@@ -96,6 +96,9 @@ class Settings:
     durability: Literal["full", "normal"] = _setting(
         "full", "full: what was acknowledged survives a power cut; normal: it survives a crash of the process."
     )
+    migrate: Literal["auto", "manual"] = _setting(
+        "auto", "auto: an older database is brought up to date at the start; manual: only by `palace migrate up`."
+    )
     history: bool = _setting(True, "Whether every change is remembered, to be seen, compared and undone.")
     audit: bool = _setting(True, "Whether every change is written to the audit log, which `palace audit` reads.")
     restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 
@@ -20,7 +20,7 @@ from palace.clock import Clock
 from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
-from palace.storage.migrate_postgres import migrate
+from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
 from palace.storage.postgres_statements import (
@@ -263,10 +263,14 @@ async def open_postgres(
     *,
     most_connections: int,
     statement_seconds: float,
+    migrations: Literal["auto", "manual"] = "auto",
     most_waiting: int = MOST_WAITING,
     meter: Meter | None = None,
 ) -> PostgresStore:
-    """Connect, and bring the schema up to date. Raises StorageFailure and NewerSchema."""
+    """Connect, and bring the schema up to date, if that is not left to a person.
+
+    Raises StorageFailure, NewerSchema and OlderSchema.
+    """
     try:
         pool = await asyncpg.create_pool(
             url,
@@ -289,7 +293,7 @@ async def open_postgres(
         raise StorageFailure(f"The database cannot be reached: {error}") from error
     try:
         async with pool.acquire() as connection:
-            await migrate(connection)
+            await ready(connection, migrations)
     except asyncpg.PostgresError as error:
         await pool.close()
         raise failure(error) from error

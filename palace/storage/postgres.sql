@@ -482,7 +482,7 @@ JOIN drafts ON drafts.document = asked.document AND state = 'open';
 
 -- name: get_secrets
 -- get_secret.
-SELECT place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
+SELECT asked.place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
 JOIN secrets ON secrets.secret = asked.secret;
 
 -- What many write at once. ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from palace.clock import Clock
 from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
 from palace.storage.base import Overloaded, StorageFailure
-from palace.storage.migrate import migrate
+from palace.storage.migrate import migrate, present_schema, refuse_other
 from palace.storage.queries import load_queries
 from palace.storage.store import Work
 from palace.storage.transaction import Transaction
@@ -115,16 +115,21 @@ class SqliteStore:
         path: Path | None,
         *,
         durability: Literal["full", "normal"] = "full",
+        migrations: Literal["auto", "manual"] = "auto",
         most_waiting: int = MOST_WAITING,
         meter: Meter | None = None,
     ) -> None:
-        """Open or create the file and bring its schema up to date. Raises NewerSchema and StorageFailure.
+        """Open or create the file and bring its schema up to date, if that is not left to a person.
 
-        While `most_waiting` writes wait for their turn, no other one may. The meter is told what the writer does.
+        Raises NewerSchema, OlderSchema and StorageFailure. While `most_waiting` writes wait for their turn, no other
+        one may. The meter is told what the writer does.
         """
         try:
             self._writing = _connect(path, durability)
-            migrate(self._writing)
+            if migrations == "auto" or path is None:
+                migrate(self._writing)
+            else:
+                refuse_other(present_schema(self._writing))
             self._reading = self._writing if path is None else _connect(path, durability)
             self._reading.pragma("query_only", path is not None)
         except apsw.Error as error:
