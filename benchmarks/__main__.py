@@ -47,13 +47,13 @@ FULL = {
     "revisions": [1, 100, 10_000],
 }
 QUICK = {
-    "seconds": 0.3,
-    "warm_up": 0.1,
+    "seconds": 0.2,
+    "warm_up": 0.05,
     "rounds": 1,
-    "connections": [8, 32],
-    "busy": [32],
+    "connections": [8],
+    "busy": [8],
     "alone_and_busy": [8],
-    "sizes": [3_000, 30_000],
+    "sizes": [30_000],
     "counts": [100, 1_000],
     "revisions": [1, 100],
 }
@@ -85,7 +85,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS), metavar="QUESTION")
     parser.add_argument("--contenders", nargs="+", choices=can, metavar="NAME", help=f"some of: {', '.join(can)}")
     parser.add_argument("--rounds", type=int, help="times the servers take turns (5, with --quick 1)")
-    parser.add_argument("--seconds", type=float, help="length of one measurement (2, with --quick 0.3)")
+    parser.add_argument("--seconds", type=float, help="length of one measurement (2, with --quick 0.2)")
     parser.add_argument("--connections", type=int, nargs="+", metavar="N", help="1 8 32 128")
     parser.add_argument("--counts", type=int, nargs="+", metavar="N", help="PALs in the store: 100 10000 1000000")
     parser.add_argument("--dir", type=Path, help="folder on a real disk for the databases (the temporary folder)")

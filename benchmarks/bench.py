@@ -184,4 +184,4 @@ def milliseconds(times: Sequence[float]) -> dict[str, float]:
 
 def note(text: str) -> None:
     """Say on standard error what is going on, so that standard output holds nothing but the tables."""
-    print(f"... {text}", file=sys.stderr, flush=True)
+    print(f"... {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

