@@ -1,6 +1,7 @@
 """Everybody who takes part. To add one, add it to CONTENDERS."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from benchmarks.rivals.kinto import KINTO
 from benchmarks.rivals.pocketbase import POCKETBASE, POCKETBASE_AS_IT_COMES
@@ -19,7 +20,8 @@ def _palace(name: str, title: str, *flags: str, on_postgres: bool = False, nodes
         return python("palace", "serve", *address, *database, *flags)
 
     def environment(place: Place) -> dict[str, str]:
-        return {"PALACE_API_KEY": place.api_key, "PALACE_LOG_REQUESTS": "false"}
+        master_key = sha256(place.api_key.encode()).hexdigest()  # Nodes on one database need the same one.
+        return {"PALACE_API_KEY": place.api_key, "PALACE_MASTER_KEY": master_key, "PALACE_LOG_REQUESTS": "false"}
 
     return Contender(name, title, command, _pal_wire, environment=environment, on_postgres=on_postgres, nodes=nodes)
 

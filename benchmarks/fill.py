@@ -51,6 +51,8 @@ class Template:
                 copied[column] = id.decode()
             elif value == self.name:
                 copied[column] = name.decode()
+            elif value == self.name.casefold():
+                copied[column] = name.decode().casefold()
         whole = copied.get("body") or copied.get("content")
         if whole is not None:
             copied["etag"] = content_etag(whole, None)

@@ -52,7 +52,7 @@ class Contender:
     health: str = "/healthz"
     on_postgres: bool = False
     nodes: int = 1
-    """Processes started side by side, each on a port of its own."""
+    """Processes started side by side, each on a port and in a folder of its own, and on one database."""
     is_foreign: bool = False
     """Whether it needs the virtual environment of the rivals."""
     keeps: bool = True
@@ -124,8 +124,10 @@ class Server:
 
 def start(contender: Contender, data: Path, api_key: str, database: Database | None = None) -> Server:
     """Start the contender on new data and wait for its first answer. Raises ServerError when none comes."""
-    data.mkdir(parents=True)
-    places = [Place(data, free_port(), api_key, database) for _ in range(contender.nodes)]
+    folders = [data, *(data.with_name(f"{data.name}-node-{node}") for node in range(2, contender.nodes + 1))]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    places = [Place(folder, free_port(), api_key, database) for folder in folders]
     contender.prepare(places[0])
     return _run(contender, places)
 
