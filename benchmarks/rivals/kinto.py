@@ -1,8 +1,8 @@
 """Kinto with its history plug-in on PostgreSQL, served by uWSGI with two processes of eight threads.
 
 Kinto's own command serves it with waitress in one process, its documentation names uWSGI for production; here both were
-level, and so were four processes. Authentication is basic auth, which needs no query, unlike accounts with bcrypt. Kinto
-refuses some concurrent writes with 409, although each is to a record of its own; a client has to send those again.
+level, and so were four processes. Authentication is basic auth, which needs no query, unlike accounts with bcrypt.
+Some concurrent writes are refused with 409, although each is to a record of its own; a client has to send those again.
 """
 
 from base64 import b64encode
