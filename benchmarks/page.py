@@ -58,6 +58,7 @@ def reasons(results: Results) -> str:
 
 
 PARTS: dict[str, Callable[[Results], str]] = {
+    "warning": tables.warning,
     "conditions": tables.conditions,
     "targets": tables.targets_table,
     "reasons": reasons,

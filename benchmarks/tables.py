@@ -7,6 +7,7 @@ from benchmarks.targets import BUSY, Results, ratio, targets
 
 Row = Sequence[object]
 MARKS = {True: "met", False: "**missed**", None: "not measured"}
+MOST_BUSY = 0.25
 NOT_MEASURED = "*This run did not measure it.*"
 
 
@@ -41,12 +42,26 @@ def conditions(results: Results) -> str:
     return "\n".join(f"* {line}" for line in lines)
 
 
+def warning(results: Results) -> str:
+    """One sentence when somebody else was at work during the run, so that nobody trusts its figures."""
+    most = max([results["machine"]["busy_before"], *_shares(results)])
+    if most <= MOST_BUSY:
+        return ""
+    return (
+        f"**Provisional: up to {most:.0%} of the processors were busy with something else during this run.** Rates and "
+        "latencies are far from what the machine can do, and ratios are distorted; only CPU times mean something."
+    )
+
+
 def _noise(results: Results) -> str:
-    """Whether somebody else was at work during the run, too."""
-    shares = [
-        found["busy_afterwards"] for found in results.values() if isinstance(found, dict) and "busy_afterwards" in found
-    ]
+    shares = _shares(results)
     return f", after its parts {min(shares):.0%} to {max(shares):.0%}" if shares else ""
+
+
+def _shares(results: Results) -> list[float]:
+    """How busy the processors were after each part, when nothing of ours ran."""
+    parts = [found for found in results.values() if isinstance(found, dict)]
+    return [found["busy_afterwards"] for found in parts if "busy_afterwards" in found]
 
 
 def load_table(results: Results, kind: str) -> str:
