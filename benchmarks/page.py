@@ -1,6 +1,6 @@
 """Writes docs/explanation/performance.md and its plots from the newest results: `python -m benchmarks.page`.
 
-What stays the same from run to run stands in `performance.template.md`, and why an aim is missed in `reasons.md`.
+What stays the same from run to run stands in `performance.md.template`, and why an aim is missed in `reasons.md`.
 """
 
 import json
@@ -39,7 +39,7 @@ def newest() -> Results:
 
 def page() -> str:
     """The whole page as Markdown."""
-    return _filled((HERE / "performance.template.md").read_text(), newest())
+    return _filled((HERE / "performance.md.template").read_text(), newest())
 
 
 def _filled(template: str, results: Results) -> str:

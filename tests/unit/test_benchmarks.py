@@ -125,7 +125,7 @@ def test_every_reason_is_one_of_a_measure_that_there_is():
 
 
 def test_every_part_of_the_page_is_used_once_and_every_plot_is_shown():
-    template = (ROOT / "benchmarks/performance.template.md").read_text()
+    template = (ROOT / "benchmarks/performance.md.template").read_text()
     assert sorted(re.findall(r"\{\{(\w+)\}\}", template)) == sorted(page.PARTS)
     assert sorted(re.findall(r"\((performance/\w+\.svg)\)", template)) == sorted(set(page.FILES) - {"performance.md"})
 
