@@ -32,7 +32,7 @@ from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
 from palace.logs import configure_logs
 from palace.metrics import Meter
-from palace.rates import Rates
+from palace.rates import Rates, keep_sharing
 from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
@@ -132,18 +132,17 @@ async def _open_store(settings: Settings, meter: Meter) -> Store:
     most = settings.most_waiting_writes
     if not settings.database:
         path = None if settings.ephemeral else settings.data / DATABASE
-        return SqliteStore(
-            path, durability=settings.durability, migrations=settings.migrate, most_waiting=most, meter=meter
-        )
+        migrations = settings.migrate
+        return SqliteStore(path, durability=settings.durability, migrations=migrations, most_waiting=most, meter=meter)
     from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
 
     return await open_postgres(
         settings.database,
         most_connections=settings.database_connections,
         statement_seconds=settings.database_seconds,
-        migrations=settings.migrate,
         most_waiting=most,
         meter=meter,
+        migrations=settings.migrate,
     )
 
 
@@ -299,6 +298,9 @@ async def _answer(
     )
     working = asyncio.create_task(keep_working(JOBS, services))
     beside = [working, asyncio.create_task(keep_forgetting(services))]
+    if services.rates is not None and services.store.is_shared:
+        sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
+        beside.append(asyncio.create_task(sharing))
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)

@@ -1,8 +1,8 @@
 """How many requests a key may make: a bucket for each key, which fills evenly; several servers can share the count.
 
-What time it is, and what the others counted, it is told. A server decides at once, from what it knows. Every now
-and then it tells the others what it let pass in the present minute, and hears what all did: a bucket then holds no more
-than if all of that had come out of it. So all together exceed the rate only by what each lets pass before it hears.
+What time it is, and what the others counted, it is told. A server decides at once, from what it knows. Every now and
+then it tells the others what it let pass in the present minute, and hears what all did; what the others did since it
+heard last is taken out of its own bucket. So all together exceed the rate only by what each lets pass before it hears.
 """
 
 import asyncio
@@ -50,6 +50,9 @@ class Verdict(NamedTuple):
 class _Bucket:
     left: float
     filled_at: float
+    window: int = -1
+    heard: int = 0
+    """what all let pass in the window, when that was heard last"""
 
 
 class Rates:
@@ -106,15 +109,23 @@ class Rates:
         for key_id, window, requests in uses:
             self._untold[key_id, window] = self._untold.get((key_id, window), 0) + requests
 
-    def learn(self, totals: Sequence[Use], now: float) -> None:
-        """What all together let pass. Of a minute that is over nothing is learnt."""
+    def learn(self, told: Sequence[Use], totals: Sequence[Use], now: float) -> None:
+        """What all let pass, with what this one `told` just now. Of a minute that is over nothing is learnt.
+
+        Who hears of a minute for the first time cannot know when in it the others let how much pass: then the bucket
+        holds no more than if it had been full when the minute began.
+        """
+        own = {(use.key_id, use.window): use.requests for use in told}
         for key_id, window, total in totals:
-            elapsed = now - window * SECONDS_OF_A_WINDOW
-            bucket = self._buckets.get(key_id)
-            if bucket is not None and 0 <= elapsed < SECONDS_OF_A_WINDOW:
+            elapsed, bucket = now - window * SECONDS_OF_A_WINDOW, self._buckets.get(key_id)
+            if bucket is None or not 0 <= elapsed < SECONDS_OF_A_WINDOW:
+                continue
+            if bucket.window == window:
+                left = bucket.left - (total - bucket.heard - own[key_id, window])
+            else:
                 passed = total + self._untold.get((key_id, window), 0)
-                left = self._burst + elapsed * self._per_second - passed
-                bucket.left = max(-self._burst, min(bucket.left, left))
+                left = min(bucket.left, self._burst + elapsed * self._per_second - passed)
+            bucket.left, bucket.window, bucket.heard = max(-self._burst, left), window, total
 
 
 async def keep_sharing(rates: Rates, share: Share, now: Callable[[], float]) -> None:
@@ -137,4 +148,4 @@ async def share_once(rates: Rates, share: Share, now: Callable[[], float]) -> No
     except BaseException:
         rates.put_back(told)
         raise
-    rates.learn(totals, now())
+    rates.learn(told, totals, now())

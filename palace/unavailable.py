@@ -53,14 +53,15 @@ class TooBusy(ClientError):
 
 
 class OutcomeNotKnown(ClientError):
-    """503: the database went away while it stored a change. No Retry-After: a repetition could change it twice."""
+    """503: the database went away while it stored a change. No Retry-After: a repetition could make it twice."""
 
     status = 503
     code = "outcome_unknown"
 
     def __init__(self) -> None:
-        text = "The database went away while it stored the change: it is stored as a whole, or nothing of it is."
-        super().__init__(f"{text} Read the object before you send it again; with the same Idempotency-Key you may.")
+        problem = "The database went away while the change was stored: all of it is stored, or nothing."
+        told = "Read the object before you send it again. Under an Idempotency-Key, sending it again is safe."
+        super().__init__(f"{problem} {told}", [Detail(self.code, problem)])
 
 
 class Stopping(ClientError):

@@ -141,10 +141,11 @@ def mistake(error: Exception, scope: Scope, meter: Meter) -> ClientError:
     if isinstance(error, Overloaded):
         meter.count("refused/writes")
         return TooBusy()
+    if isinstance(error, OutcomeUnknown):
+        log.error("outcome unknown", **where(scope), problem=str(error))
+        return OutcomeNotKnown()
     if isinstance(error, StorageFailure):
         log.error("store unavailable", **where(scope), problem=str(error))
-        if isinstance(error, OutcomeUnknown):
-            return OutcomeNotKnown()
         problem = "The server cannot store changes right now. Nothing was changed; try again."
         return Unavailable(problem, [Detail("store_unavailable", problem)], {"retry-after": RETRY_SECONDS})
     log.error("unexpected error", **where(scope), exc_info=error)

@@ -11,7 +11,7 @@ commit. A connection that breaks during the commit leaves open whether it took p
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -21,10 +21,12 @@ from palace.audit import Deed
 from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
+from palace.rates import Use
 from palace.storage.auditing import write_deeds
-from palace.storage.base import DatabaseInUse, OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
+from palace.storage.postgres_locks import held, lock_alone, take_turn
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
 from palace.storage.postgres_statements import (
     ANY,
@@ -44,15 +46,12 @@ T = TypeVar("T")
 
 LARGEST_GROUP = 256
 MOST_WAITING = 1000
+GROUPS_AT_ONCE = 2
+"""While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
-TURN_SECONDS = 60
-LONG_TURN = (
-    "BEGIN; SET LOCAL lock_timeout = '{seconds}s'; SET LOCAL statement_timeout = '{seconds}s'; "
-    "SET LOCAL idle_in_transaction_session_timeout = 0"
-)
-SHORTEST_POOL = 3
-"""connections: for a group, for a work of its own, for reading"""
+SHORTEST_POOL = 4
+"""connections: for the groups, for a work of its own, for reading"""
 
 
 @dataclass(slots=True)
@@ -87,8 +86,9 @@ class PostgresStore:
         statements = PooledStatements(self.pool)
         self.reading = Transaction(statements)
         self._telling = Telling(connect, statements.keys.forget)
+        self._minute = 0
         self._queue: deque[_Write] = deque()
-        self._drain: asyncio.Task[None] | None = None
+        self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
         self._most_waiting = most_waiting
         self._meter = meter
@@ -101,8 +101,10 @@ class PostgresStore:
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
         self._measure()
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._drain_queue())
+        if len(self._drains) < GROUPS_AT_ONCE:
+            drain = asyncio.create_task(self._drain_queue())
+            self._drains.add(drain)
+            drain.add_done_callback(self._drains.discard)
         result: T = await write.done
         return result
 
@@ -123,19 +125,34 @@ class PostgresStore:
     @asynccontextmanager
     async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
         """See Store."""
-        async with _connected(self._connect, lambda connection: _lock_alone(connection, unproven=unproven)):
+        async with held(self._connect, lambda connection: lock_alone(connection, unproven=unproven)):
             yield
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """See Store."""
-        async with _connected(self._connect, _take_turn):
+        async with held(self._connect, take_turn):
             yield
+
+    async def share_rates(self, told: Sequence[Use]) -> list[Use]:
+        """Add what this server let pass to what all did, and return the totals. Raises StorageFailure.
+
+        When the connection breaks it is told twice, which errs on the strict side.
+        """
+        lines, minute = [use._asdict() for use in told], max(use.window for use in told)
+
+        async def add(connection: Connection) -> list[Any]:
+            if minute != self._minute:
+                await DirectStatements(connection).change("forget_rates", minute=minute - 1)
+                self._minute = minute
+            return await connection.fetch(QUERIES["add_rates"].sql, *columns(lines, "add_rates"))
+
+        return [Use(*row) for row in await self.pool.carry_out(add)]
 
     async def settle(self) -> None:
         """See Store."""
-        while self._drain is not None or self._alone:
-            await asyncio.gather(*([self._drain] if self._drain else []), *self._alone)
+        while self._drains or self._alone:
+            await asyncio.gather(*self._drains, *self._alone)
 
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
@@ -146,15 +163,13 @@ class PostgresStore:
     # --- Together -----------------------------------------------------------------------------------------------------
 
     async def _drain_queue(self) -> None:
-        try:
-            while self._queue:
-                await self._gather()
-                writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
+        while self._queue:
+            await self._gather()
+            writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
+            if writes:  # Else another group took them.
                 started = self._clock.monotonic()
                 await self._together(writes)
                 self._meter.committed(len(writes), self._clock.monotonic() - started, self._waiting)
-        finally:
-            self._drain = None
 
     async def _gather(self) -> None:
         """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it."""
@@ -338,39 +353,6 @@ async def open_postgres(
         await pool.close()
         raise
     return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
-
-
-# --- Alone, and in turn -----------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _connected(
-    connect: Callable[[], Awaitable[Connection]], lock: Callable[[Connection], Awaitable[None]]
-) -> AsyncIterator[None]:
-    """A block during which a connection of its own holds a lock."""
-    try:
-        connection = await connect()
-        await lock(connection)
-    except ANY as error:
-        raise failure(error) from error
-    try:
-        yield
-    finally:
-        with suppress(*ANY):
-            await connection.close(timeout=LOCK_SECONDS)
-
-
-async def _lock_alone(connection: Connection, *, unproven: bool) -> None:
-    if not await connection.fetchval(QUERIES["lock_alone"].sql):
-        raise DatabaseInUse("A server works on this database: stop all of them first.")
-    if not unproven and not await connection.fetchval(QUERIES["sees_own_lock"].sql):
-        problem = "This database cannot tell whether a server works on it."
-        raise DatabaseInUse(f"{problem} Stop all of them, and say so with --no-server-runs.")
-
-
-async def _take_turn(connection: Connection) -> None:
-    await connection.execute(LONG_TURN.format(seconds=TURN_SECONDS))
-    await connection.execute(QUERIES["take_turn"].sql, timeout=TURN_SECONDS)
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -20,6 +20,7 @@ import apsw
 from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
+from palace.rates import Use
 from palace.storage.auditing import write_deeds
 from palace.storage.base import Overloaded, StorageFailure
 from palace.storage.migrate import migrate, present_schema, refuse_other
@@ -122,8 +123,8 @@ class SqliteStore:
     ) -> None:
         """Open or create the file and bring its schema up to date, if that is not left to a person.
 
-        While `most_waiting` writes wait for their turn, no other one may. The meter is told what the writer does.
-        Raises NewerSchema, OlderSchema and StorageFailure.
+        Raises NewerSchema, OlderSchema and StorageFailure. While `most_waiting` writes wait for their turn, no other
+        one may. The meter is told what the writer does.
         """
         try:
             self._writing = _connect(path, durability)
@@ -189,6 +190,10 @@ class SqliteStore:
     async def turn(self) -> AsyncIterator[None]:
         """See Store. There is one server only."""
         yield
+
+    async def share_rates(self, told: Sequence[Use]) -> Sequence[Use]:
+        """See Store. There is one server only."""
+        return told
 
     async def settle(self) -> None:
         """See Store."""

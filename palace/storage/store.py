@@ -1,10 +1,11 @@
 """What every store is: documents are read at once, and written in transactions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from palace.changes import Feed
+from palace.rates import Use
 from palace.storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -41,6 +42,9 @@ class Store(Protocol):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A block that no two servers carry out at once: what is made at the start is made once."""
+
+    async def share_rates(self, told: Sequence[Use]) -> Sequence[Use]:
+        """Add what this server let pass to what all did, and return the totals. Raises StorageFailure."""
 
     async def settle(self) -> None:
         """Wait for the writes that are under way."""
