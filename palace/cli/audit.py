@@ -73,9 +73,10 @@ def _expected(text: str) -> dict[int, Expected]:
 @audit.command("head")
 @with_flags(FOLDER)
 def head(flags: dict[str, Any]) -> None:
-    """Print number and MAC of the last row; on PostgreSQL, where the log has several chains, one line for each of them.
+    """Print number and MAC of the last row.
 
-    Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
+    On PostgreSQL, where the log has several chains, there is a line for each. Kept elsewhere, they are what `palace
+    audit verify --expect` checks the log against.
     """
     rows = with_services(flags, last_rows)
     if rows is None:

@@ -62,7 +62,7 @@ def rotate(
         typer.Option("--no-server-runs", help="You know that none does, where the database cannot tell (CockroachDB)."),
     ] = False,
 ) -> None:
-    """Make a new master key and seal every secret anew with it. All servers on the database must be stopped.
+    """Make a new master key and seal every secret anew with it. No server may run.
 
     Broken off, it leaves everything working; run it again to finish.
     """
