@@ -1,4 +1,4 @@
-"""Finds what must not be in a history: each function looks for one kind of violation, and returns all it finds. Pure."""
+"""Finds what must not be in a history: each function looks for one thing, and returns all it finds. Pure."""
 
 import heapq
 from collections import Counter

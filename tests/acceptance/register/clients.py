@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
@@ -10,7 +9,7 @@ from typing import Any
 
 from tests.acceptance.register.choosing import Choice, Chooser, Garden
 from tests.acceptance.register.history import Attempt, State, Write
-from tests.acceptance.register.wire import Answer, Connection, NoAnswer, NotSent
+from tests.acceptance.register.wire import Answer, Connection, NoAnswer, NotSent, seconds
 from tests.serving import KEY, STOCK_FACE
 
 NOTHING_CHANGED = "Nothing was changed"
@@ -125,7 +124,7 @@ class Client:
         """One request on the connection there is; now and then on a new one to another node."""
         if self._mind.random.random() < 0.02:
             self._hang_up()
-        began = time.monotonic()
+        began = seconds()
         try:
             if self._connection is None or not self._connection.is_open:
                 self._node = self._mind.random.randrange(len(self._ports))
@@ -143,7 +142,7 @@ class Client:
             connection.close()
 
     async def _sent(self, connection: Connection, node: int, pal: str | None, write: Write | None) -> Attempt:
-        began = time.monotonic()
+        began = seconds()
         try:
             facts = said(await connection.request(*request_of(pal, write)))
         except NoAnswer as error:
@@ -154,7 +153,7 @@ class Client:
         self, began: float, node: int, connection: int, pal: str | None, write: Write | None, facts: dict[str, Any]
     ) -> Attempt:
         told = {"pal": pal, **facts}
-        attempt = Attempt(self.number, connection, node, began, time.monotonic(), write=write, **told)
+        attempt = Attempt(self.number, connection, node, began, seconds(), write=write, **told)
         self._attempts.append(attempt)
         self._mind.learn(attempt)
         return attempt

@@ -70,10 +70,10 @@ async def _revisions(asking: Asking, id: str) -> list[Revision]:
     return found[::-1]
 
 
-def audit_log(data: Path, flags: Sequence[str], environment: Mapping[str, str]) -> tuple[list[tuple[str, int]], str]:
-    """PAL and revision of each row about what clients did, and what `palace audit verify` finds wrong: "" when the log is whole."""
+def audit_log(data: Path, environment: Mapping[str, str]) -> tuple[list[tuple[str, int]], str]:
+    """PAL and revision of each row about what clients did, and what `palace audit verify` finds wrong."""
     command = [sys.executable, "-m", "palace", "audit"]
-    where = ["--data", str(data), *flags]
+    where = ["--data", str(data)]
     options: dict[str, Any] = {"capture_output": True, "text": True, "env": environment, "check": False}
     verified = subprocess.run([*command, "verify", *where], **options)
     exported = subprocess.run([*command, "export", *where], **options)

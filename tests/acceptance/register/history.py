@@ -1,8 +1,8 @@
 """What clients saw of some PALs, and what the server remembers of them in the end. Pure.
 
 Each PAL is a register: a greeting, a context and a list of tags. Every write carries a token of its own, in what it
-writes and as the comment of its revision, so that each revision names the one write that made it. What became of a write
-may be unknown: an answer that never came says neither yes nor no.
+writes and as the comment of its revision, so that each revision names the one write that made it. What became of a
+write may be unknown: an answer that never came says neither yes nor no.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class State(NamedTuple):
 
 
 class Write(NamedTuple):
-    """What a client wants to be written. `key` is its idempotency key; attempts with the same one are the same write."""
+    """What a client wants to be written. `key` is its idempotency key; whatever has the same one is the same write."""
 
     kind: Kind
     token: str
@@ -74,7 +74,7 @@ class Attempt(NamedTuple):
         facts += [name for name, is_so in (("replayed", self.is_replay), ("gone", self.is_gone)) if is_so]
         facts += [self.text[:80]] if self.text else []
         where = f"client {self.client}, connection {self.connection}, node {self.node}"
-        return f"{self.began:9.3f}–{self.ended:9.3f} {where}: {asked} → {said} {', '.join(facts)}".rstrip()
+        return f"{self.began:8.3f} to {self.ended:8.3f} s {where}: {asked} → {said} {', '.join(facts)}".rstrip()
 
 
 def _told(write: Write) -> str:
@@ -121,7 +121,7 @@ class Trouble(NamedTuple):
     ended: float
 
     def __str__(self) -> str:
-        return f"{self.began:9.3f}–{self.ended:9.3f} {self.name}"
+        return f"{self.began:8.3f} to {self.ended:8.3f} s {self.name}"
 
 
 @dataclass
@@ -160,4 +160,3 @@ def effect(write: Write, past: Sequence[Revision]) -> State | None:
             return past[write.to - 1].state._replace(is_deleted=False) if 1 <= write.to <= len(past) else None
         case _:
             return now._replace(is_deleted=write.kind == "delete")
-

@@ -2,14 +2,15 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
+from tests.acceptance.register.database import OwnDatabase
 from tests.acceptance.register.disk import SmallDisk
 from tests.acceptance.register.history import Trouble
 from tests.acceptance.register.nodes import Node
 from tests.acceptance.register.proxy import Mode, Proxy
+from tests.acceptance.register.wire import seconds
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -31,9 +32,9 @@ class Nemesis:
             for name in self._random.sample(sorted(self._faults), len(self._faults)):
                 if until.is_set():
                     return
-                began = time.monotonic()
+                began = seconds()
                 await self._faults[name]()
-                self.done.append(Trouble(name, began, time.monotonic()))
+                self.done.append(Trouble(name, began, seconds()))
                 await asyncio.sleep(self._random.random() * 0.6)
 
 
@@ -136,3 +137,53 @@ def disk_faults(random: Random, node: Node, disk: SmallDisk) -> dict[str, Fault]
     if disk.is_there:
         faults |= {"disk full": full, "server killed while the disk is full": killed_while_full}
     return faults
+
+
+def database_faults(random: Random, database: OwnDatabase) -> dict[str, Fault]:
+    """What happens to PostgreSQL and its disk."""
+
+    async def kill() -> None:
+        await database.kill()
+        await asyncio.sleep(random.random())
+        await database.start()
+
+    async def kill_one() -> None:
+        await database.kill_one(random.randrange(100))
+        await database.start()
+
+    async def pause() -> None:
+        database.signal(signal.SIGSTOP)
+        await asyncio.sleep(0.3 + random.random())
+        database.signal(signal.SIGCONT)
+
+    async def end_sessions() -> None:
+        for _ in range(random.randint(1, 4)):
+            await database.end_sessions()
+            await asyncio.sleep(random.random() * 0.2)
+
+    async def slow() -> None:
+        await database.delay_commits(random.randint(5_000, 100_000))
+        await asyncio.sleep(0.5 + random.random())
+        await database.delay_commits(0)
+
+    async def limited() -> None:
+        database.limit_files(random.choice([1 << 16, 1 << 20, 1 << 23]))
+        await asyncio.sleep(0.3 + random.random())
+        database.limit_files(None)
+        await database.start()
+
+    async def full() -> None:
+        database.disk.fill()
+        await asyncio.sleep(0.5 + random.random() * 2)
+        database.disk.free()
+        await database.start()
+
+    faults: dict[str, Fault] = {
+        "database killed": kill,
+        "process of the database killed": kill_one,
+        "database paused": pause,
+        "database sessions ended": end_sessions,
+        "commits slow": slow,
+        "database files limited": limited,
+    }
+    return {**faults, "database disk full": full} if database.disk.is_there else faults

@@ -17,14 +17,14 @@ SECONDS_TO_COME_BACK = 60
 class Node:
     """One server, which is killed, stopped for a while, and started again."""
 
-    def __init__(self, number: int, data: Path, told: Told, random: Random, *flags: str) -> None:
+    def __init__(self, number: int, data: Path, told: Told, random: Random, **variables: str) -> None:
         self.number = number
         self.data = data
         self.told = told
         self.proxy = Proxy(self._dial, random)
         self.palace: Palace | None = None
         self.ended_by_itself: list[int] = []
-        self._flags = flags
+        self.variables = {"PALACE_MASTER_KEY": MASTER_KEY, **variables}
 
     async def start(self) -> None:
         """Start it, and again where it cannot: its database may be on its way back, too."""
@@ -34,9 +34,8 @@ class Node:
                     self.palace = await asyncio.to_thread(
                         start_palace,
                         self.data,
-                        *self._flags,
-                        PALACE_MASTER_KEY=MASTER_KEY,
                         PALACE_LOG_REQUESTS="false",
+                        **self.variables,
                         **self.told.environment,
                     )
                 except AssertionError:

@@ -57,16 +57,18 @@ class Proxy:
             return
         both = (writer, far_writer)
         self._open |= {*both}
+        pumps = [
+            asyncio.create_task(self._pump(reader, far_writer, both, is_request=True)),
+            asyncio.create_task(self._pump(far_reader, writer, both, is_request=False)),
+        ]
         try:
-            await asyncio.gather(
-                self._pump(reader, far_writer, both, is_request=True),
-                self._pump(far_reader, writer, both, is_request=False),
-            )
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for pump in pumps:
+                pump.cancel()
             self._open -= {*both}
             for end in both:
-                with suppress(OSError):
-                    end.close()
+                end.close()
 
     async def _pump(
         self,
@@ -91,8 +93,6 @@ class Proxy:
                     return
                 target.write(data)
                 await target.drain()
-            if target.can_write_eof():
-                target.write_eof()
 
     def _abort(self, writer: asyncio.StreamWriter) -> None:
         """Close with a reset instead of a farewell."""

@@ -5,9 +5,9 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -15,27 +15,15 @@ from tests.acceptance.register.checker import Violation, check, excerpt
 from tests.acceptance.register.choosing import Garden
 from tests.acceptance.register.clients import Client
 from tests.acceptance.register.collecting import audit_log, remembered
-from tests.acceptance.register.disk import SmallDisk
 from tests.acceptance.register.history import Attempt, History
-from tests.acceptance.register.nemesis import Fault, Nemesis, disk_faults, node_faults
-from tests.acceptance.register.nodes import MASTER_KEY, Node
-from tests.acceptance.register.told import Told
+from tests.acceptance.register.nemesis import Nemesis
+from tests.acceptance.register.worlds import World
 from tests.serving import KEY
+
+On = Callable[[Path, str], AbstractAsyncContextManager[World]]
 
 CLIENTS = 10
 PALS = 5
-
-
-@dataclass
-class World:
-    """The servers, what can go wrong with them, and how to look into their store when they are stopped."""
-
-    database: str
-    nodes: list[Node]
-    faults: dict[str, Fault]
-    flags: list[str] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    """databases whose integrity SQLite itself can check"""
 
 
 @dataclass
@@ -56,10 +44,10 @@ class Verdict:
         reads = sum(attempt.write is None for attempt in attempts)
         revisions = sum(len(pal.revisions) for pal in self.history.pals.values())
         kinds = Counter(trouble.name for trouble in self.history.troubles)
-        faults = ", ".join(f"{number} × {name}" for name, number in sorted(kinds.items()))
+        faults = ", ".join(f"{number} {name}" for name, number in sorted(kinds.items()))
         nodes = len(self.world.nodes)
         lines = [
-            f"{self.world.database}, {nodes} {'node' if nodes == 1 else 'nodes'}, seed {self.seed}, {self.seconds:.0f} s:",
+            f"{self.world.name}, {nodes} {'node' if nodes == 1 else 'nodes'}, seed {self.seed}, {self.seconds:.0f} s:",
             f"  {len(attempts)} requests ({reads} reads): {outcomes['done'] + outcomes['unchanged']} acknowledged, "
             f"{outcomes['refused']} refused, {outcomes['unknown']} of unknown outcome",
             f"  {len(self.history.writes)} writes made {revisions} revisions of {len(self.history.pals)} PALs; "
@@ -68,14 +56,20 @@ class Verdict:
             f"  checked in {self.seconds_to_check:.1f} s: {len(self.violations) or 'no'} violations",
         ]
         times = Counter(violation.kind for violation in self.violations)
-        lines += [f"  {number} × {kind}" for kind, number in times.items()]
+        lines += [f"  {number} {kind}" for kind, number in times.items()]
         first = {violation.kind: violation for violation in reversed(self.violations)}
         return "\n".join([*lines, *(excerpt(self.history, first[kind]) for kind in times)])
 
 
-def torture(world: AbstractAsyncContextManager[World], seed: str, seconds: float) -> Verdict:
-    """Run for so many seconds, and check."""
-    return asyncio.run(_torture(world, seed, seconds))
+def torture(on: On, folder: Path, seed: str, seconds: float) -> Verdict:
+    """Run for so many seconds, and check. The folder keeps the logs and, where something is wrong, the history."""
+    verdict = asyncio.run(_torture(on(folder, seed), seed, seconds))
+    if verdict.violations:
+        history = verdict.history
+        told = sorted([*history.attempts, *history.troubles], key=lambda one: one.began)
+        remembered = [f"{pal.id} {revision}" for pal in history.pals.values() for revision in pal.revisions]
+        (folder / "history.txt").write_text("\n".join([*map(str, told), *remembered, *map(str, verdict.violations)]))
+    return verdict
 
 
 async def _torture(world: AbstractAsyncContextManager[World], seed: str, seconds: float) -> Verdict:
@@ -99,10 +93,10 @@ async def _torture(world: AbstractAsyncContextManager[World], seed: str, seconds
         known = {attempt.pal for attempt in attempts if attempt.pal is not None}
         pals = await remembered(ports[0], Client(CLIENTS, seed, garden, ports, attempts), known)
         problems = await _stopped(there)
-        audited, tampered = audit_log(there.nodes[0].data, there.flags, _environment())
+        audited, tampered = audit_log(there.nodes[0].data, _environment(there))
         problems += [Violation("audit_log", tampered)] if tampered else []
         problems += _unsound(there.files)
-        resets = sum(node.proxy.resets for node in there.nodes)
+        resets = sum(proxy.resets for proxy in there.proxies)
     began = time.monotonic()
     history = History(attempts, pals, audited, nemesis.done)
     violations = [*check(history), *problems]
@@ -116,7 +110,7 @@ async def _stopped(world: World) -> list[Violation]:
     for node in world.nodes:
         code = await node.stop()
         if node.ended_by_itself or code != 0:
-            text = f"Node {node.number} ended by itself with {node.ended_by_itself}, and when it was told to with {code}."
+            text = f"Node {node.number} ended by itself with {node.ended_by_itself}, and at the end with {code}."
             problems.append(Violation("ended_by_itself", text))
         log = node.data.parent / f"{node.data.name}.log"
         if "Traceback" in log.read_text():
@@ -124,9 +118,9 @@ async def _stopped(world: World) -> list[Violation]:
     return problems
 
 
-def _environment() -> dict[str, str]:
+def _environment(world: World) -> dict[str, str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
-    return variables | {"PALACE_MASTER_KEY": MASTER_KEY, "PALACE_API_KEY": KEY}
+    return variables | {"PALACE_API_KEY": KEY, **world.nodes[0].variables}
 
 
 def _unsound(files: list[Path]) -> list[Violation]:
@@ -137,20 +131,3 @@ def _unsound(files: list[Path]) -> list[Violation]:
         file.close()
         problems += [] if answer == [("ok",)] else [Violation("corrupt", f"{path}: {answer[:3]}")]
     return problems
-
-
-@asynccontextmanager
-async def on_sqlite(folder: Path, seed: str) -> AsyncIterator[World]:
-    """One server with a file."""
-    random = Random(f"{seed} world")
-    disk = SmallDisk(folder / "palace")
-    node = Node(1, disk.path, Told(folder / "told"), random)
-    try:
-        await node.start()
-        await node.proxy.start()
-        faults = {**node_faults(random, [node]), **disk_faults(random, node, disk)}
-        yield World("SQLite", [node], faults, files=[node.data / "palace.db"])
-    finally:
-        node.proxy.stop()
-        await node.kill()
-        disk.close()

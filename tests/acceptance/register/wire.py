@@ -2,11 +2,18 @@
 
 import asyncio
 import re
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
 LONGEST_WAIT_SECONDS = 10
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+STARTED = time.monotonic()
+
+
+def seconds() -> float:
+    """On one clock for all that is taken down."""
+    return time.monotonic() - STARTED
 
 
 class NotSent(Exception):

@@ -1,8 +1,8 @@
 """Python runs this at the start of a server under test: its clock jumps, and its disk is slow or full, as it is told.
 
-What it is told stands in a small file that the test maps into its memory, too: seconds to add to the time, seconds that
-each write to the disk takes longer, and whether writes fail. Nothing in the server knows of it. SQLite lets its system
-calls be exchanged, and that is where its disk is: an error that comes from further up, as from a VFS in Python, would be
+What it is told stands in a small file that the test maps into its memory, too: seconds to add to the time, seconds
+that each write to the disk takes longer, and whether writes fail. Nothing in the server knows of it. SQLite lets its
+system calls be exchanged, and that is where its disk is: an error from further up, as from a VFS in Python, would be
 reported also where SQLite knows better (a checkpoint that fails after a commit is no failed commit).
 """
 
