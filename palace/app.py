@@ -39,7 +39,7 @@ from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.settings import Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
-from palace.storage import SqliteStore
+from palace.storage import SqliteStore, Store
 from palace.vault import Vault, VaultError
 
 GARBAGE_THRESHOLD = 50_000
@@ -80,18 +80,20 @@ async def open_services(settings: Settings, url: str = "") -> Services:
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
-    ids, database = Ids(settings.id_seed), settings.data / DATABASE
+    ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
-    store = SqliteStore(None if settings.ephemeral else database, durability=settings.durability)
+    store = await _open_store(settings)
     try:
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:
         await store.close()
+        database = "this database" if settings.database else settings.data / DATABASE
         problem = f"{found.source} is not the key that sealed the secrets in {database}."
-        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one.") from error
+        where = "All servers on one database need the same key." if settings.database else ""
+        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}") from error
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -111,6 +113,17 @@ async def open_services(settings: Settings, url: str = "") -> Services:
         url=url,
         kinds={resource.kind: resource for resource in RESOURCES},
         skills=skills,
+    )
+
+
+async def _open_store(settings: Settings) -> Store:
+    if not settings.database:
+        path = None if settings.ephemeral else settings.data / DATABASE
+        return SqliteStore(path, durability=settings.durability)
+    from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
+
+    return await open_postgres(
+        settings.database, most_connections=settings.database_connections, statement_seconds=settings.database_seconds
     )
 
 

@@ -37,18 +37,20 @@ class Deed(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of the log; numbers begin at 1 and have no gaps."""
+    """One row of a chain; numbers begin at 1 and have no gaps."""
 
     seq: int
     deed: Deed
     mac: bytes
+    chain: int = 0
 
 
 class Head(NamedTuple):
-    """The number of the last row, and the tag of the log up to it."""
+    """The number of the last row of a chain, and the tag of the chain up to it."""
 
     seq: int
     tag: bytes
+    chain: int = 0
 
 
 class Keyed:
@@ -81,13 +83,14 @@ class Chain:
         self._heads = Keyed(Keyed(key).mac(HEAD))
         self._requests = Keyed(Keyed(key).mac(REQUEST))
 
-    def start(self) -> Head:
-        """The head of a log without rows."""
-        return self.head(0, b"")
+    def start(self, number: int = 0) -> Head:
+        """The head of a chain without rows. A log has several chains where several servers write at once."""
+        return self.head(0, b"", number)
 
-    def head(self, seq: int, mac: bytes) -> Head:
-        """The head of a log that ends with this row."""
-        return Head(seq, self._heads.mac(b"%d:%b" % (seq, mac)))
+    def head(self, seq: int, mac: bytes, number: int = 0) -> Head:
+        """The head of a chain that ends with this row. What is made for one chain fits no other."""
+        place = b"%d:" % seq if number == 0 else b"%d/%d:" % (number, seq)
+        return Head(seq, self._heads.mac(place + mac), number)
 
     def fingerprint(self, request: bytes) -> bytes:
         """What tells whether two requests are the same, and, without the key, nothing about a secret in them."""
@@ -115,15 +118,16 @@ class Expected(NamedTuple):
 
 
 class Check:
-    """Checks a log, row after row in the order of their numbers; `count` and `last` tell how far it is."""
+    """Checks the chain `number` of a log, row after row in order; `count` and `last` tell how far it is."""
 
-    def __init__(self, chain: Chain, head: Head | None, expected: Expected | None = None) -> None:
+    def __init__(self, chain: Chain, head: Head | None, expected: Expected | None = None, number: int = 0) -> None:
         self.count = 0
         self.last: Row | None = None
         self._chain = chain
+        self._number = number
         self._head = head
         self._expected = expected
-        self._tags: Sequence[bytes] = (chain.start().tag,)
+        self._tags: Sequence[bytes] = (chain.start(number).tag,)
         self._tags_at_head: Sequence[bytes] = self._tags if head and head.seq == 0 else ()
 
     def feed(self, row: Row) -> list[Finding]:
@@ -146,7 +150,7 @@ class Check:
             found.append(Finding(seq, "altered", text))
         found += self._compared(row)
         believed = [row.mac] if fits else [row.mac, *made][:MOST_TAGS]
-        self._tags = [self._chain.head(seq, mac).tag for mac in believed]
+        self._tags = [self._chain.head(seq, mac, self._number).tag for mac in believed]
         if self._head is not None and seq == self._head.seq:
             self._tags_at_head = self._tags
         self.last = row

@@ -19,10 +19,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """The key under which the first answer to a request is kept, and what tells whether another one is the same."""
+    """The key under which the first answer to a request is kept, and what tells whether another one is the same.
+
+    Answers from before `since` do not count any more.
+    """
 
     key: str
     fingerprint: bytes
+    since: str
 
 
 @dataclass(slots=True)

@@ -67,6 +67,6 @@ def master_keys(settings: Settings, ids: Ids) -> MasterKeys:
         return MasterKeys((ids.random_bytes(KEY_BYTES),), None)
     file = Path(settings.master_key_file) if settings.master_key_file else settings.data / MASTER_KEY
     database = settings.data / DATABASE
-    if database.exists() and not file.exists():
+    if not settings.database and database.exists() and not file.exists():
         raise VaultError(f"{file} is missing. Only it opens the secrets in {database}: put it back.")
     return MasterKeys(load_master_keys(file, ids), file)

@@ -16,7 +16,7 @@ from palace.ids import Ids
 from palace.json_patch import Limits, format_pointer
 from palace.settings import Settings
 from palace.skills import Skills
-from palace.storage import SqliteStore
+from palace.storage import Store
 from palace.vault import Vault
 from palace.vocabulary import NO_ALIASES, Aliases
 
@@ -28,7 +28,7 @@ READ_ONLY_TIMES = ("created_at", "updated_at")
 class Services:
     """What handlers work with, put together in `palace.app`."""
 
-    store: SqliteStore
+    store: Store
     clock: Clock
     ids: Ids
     vault: Vault

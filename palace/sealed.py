@@ -4,14 +4,17 @@ from palace.audit import KEY_BYTES, Chain, Deed
 from palace.clock import Clock, timestamp
 from palace.ids import Ids
 from palace.resource import Services
-from palace.storage import SqliteStore, Transaction
+from palace.storage import Store, Transaction
 from palace.vault import Vault
 
 AUDIT_KEY = "audit_key"
 SERVER = "server"
+BEGIN, AUDIT, CHAIN_PREFIX = "begin", "audit", "chain "
+CHAINS = 8
+"""so many transactions of all servers together write to the audit log without waiting for each other"""
 
 
-async def open_chain(store: SqliteStore, vault: Vault, clock: Clock, ids: Ids) -> Chain:
+async def open_chain(store: Store, vault: Vault, clock: Clock, ids: Ids) -> Chain:
     """The chain of the audit log; its key is made, and the log begun, at the first start.
 
     Raises VaultError when the vault has not the master key that sealed what is in the database.
@@ -20,10 +23,13 @@ async def open_chain(store: SqliteStore, vault: Vault, clock: Clock, ids: Ids) -
     if sealed is None:
         await _try_some_secret(store, vault)
         sealed = await store.transact(lambda tx: _begin(tx, vault, clock, ids))
-    return Chain(bytes.fromhex(vault.open(sealed, _place(AUDIT_KEY))))
+    chain = Chain(bytes.fromhex(vault.open(sealed, _place(AUDIT_KEY))))
+    if store.is_shared:
+        await store.transact(lambda tx: _begin_more(tx, chain, clock))
+    return chain
 
 
-async def _try_some_secret(store: SqliteStore, vault: Vault) -> None:
+async def _try_some_secret(store: Store, vault: Vault) -> None:
     """A database from before the audit log: under a wrong master key nothing may be sealed beside the old secrets."""
     found = await store.reading.some_secret()
     if found is not None:
@@ -32,15 +38,27 @@ async def _try_some_secret(store: SqliteStore, vault: Vault) -> None:
 
 
 async def _begin(tx: Transaction, vault: Vault, clock: Clock, ids: Ids) -> bytes:
-    known = await tx.get_server_secret(AUDIT_KEY)
-    if known is not None:  # Another process was faster.
-        return known
     key = ids.random_bytes(KEY_BYTES)
     sealed, chain = vault.seal(key.hex(), _place(AUDIT_KEY)), Chain(key)
-    await tx.put_server_secret(AUDIT_KEY, sealed)
-    await tx.set_audit_head(chain.start())
-    await tx.add_audit(Deed(timestamp(clock.now()), 0, None, "begin", "audit", ""), chain)
+    if not await tx.add_server_secret(AUDIT_KEY, sealed):  # Another process was faster.
+        known = await tx.get_server_secret(AUDIT_KEY)
+        assert known is not None
+        return known
+    await tx.add_audit_head(chain.start())
+    await tx.add_audit(Deed(timestamp(clock.now()), 0, None, BEGIN, AUDIT, ""), chain)
     return sealed
+
+
+async def _begin_more(tx: Transaction, chain: Chain, clock: Clock) -> None:
+    """More chains, as each transaction keeps one for itself until its commit.
+
+    The first one tells of their beginning, so that none can be taken away unseen.
+    """
+    begun = {head.chain for head in await tx.audit_heads()}
+    for number in range(1, CHAINS if begun else 0):
+        if number not in begun and await tx.add_audit_head(chain.start(number)):
+            deed = Deed(timestamp(clock.now()), 0, None, BEGIN, AUDIT, f"{CHAIN_PREFIX}{number}")
+            await tx.add_audit(deed, chain)
 
 
 async def refuse_what_does_not_open(services: Services) -> None:

@@ -51,6 +51,13 @@ class Settings:
     port: int = _setting(8790, "The port to listen on; 0 takes a free one.")
     public_url: str = _setting("", "The URL under which clients reach the server, where it is not http://host:port.")
     data: Path = _setting(Path("palace-data"), "The folder for the database, the master key and the first API key.")
+    database: str = _setting(
+        "",
+        "The PostgreSQL database that keeps everything: postgresql://user@host/name; without it, SQLite in --data.",
+        secret=True,
+    )
+    database_connections: int = _setting(10, "The most connections to PostgreSQL, of each process; at least 3.")
+    database_seconds: int = _setting(10, "How long PostgreSQL may work at one statement, in seconds.")
     ephemeral: bool = _setting(
         False, "Whether everything is in memory, nothing is written, and all is gone at the end."
     )
@@ -149,6 +156,7 @@ def _checked(settings: Settings) -> Settings:
         if knob.name in LARGEST and value > LARGEST[knob.name]:
             raise InvalidSetting(f"{knob.name} must be at most {LARGEST[knob.name]}; it is {value}.")
     _check_what_is_for_tests(settings)
+    _check_database(settings)
     if settings.api_key and (problem := problem_with_own_key(settings.api_key)):
         raise InvalidSetting(f"PALACE_API_KEY cannot be used: {problem}.")
     try:
@@ -161,6 +169,18 @@ def _checked(settings: Settings) -> Settings:
         except VaultError as error:
             raise InvalidSetting(f"PALACE_MASTER_KEY cannot be used: {error}") from error
     return settings
+
+
+def _check_database(settings: Settings) -> None:
+    if not settings.database:
+        return
+    if not settings.database.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting(
+            "database must be a URL that begins with postgresql://."
+        )  # Never the URL: it has a password.
+    for name in ("ephemeral", "allow_reset"):
+        if getattr(settings, name):
+            raise InvalidSetting(f"{name} does not go with a database that other servers may share: leave out one.")
 
 
 def _check_what_is_for_tests(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from palace.audit import Deed
 from palace.call import Account
 from palace.clock import timestamp
 from palace.resource import Services
-from palace.storage import Image
+from palace.storage import Image, SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Start:
 
 async def start_of(services: Services) -> Start:
     """Everything as it is now."""
-    return Start(await services.store.image(), services.clock.now(), services.ids.mark())
+    return Start(await _own_store(services).image(), services.clock.now(), services.ids.mark())
 
 
 async def start_over(
@@ -40,6 +40,12 @@ async def start_over(
             services.clock.set(start.now)
         rewind()
 
-    await services.store.put_back(start.image, rewind_all)
+    await _own_store(services).put_back(start.image, rewind_all)
     deed = Deed(timestamp(services.clock.now()), account.id, account.key_id, "reset", "server", "", None, request_id)
     await services.store.transact(lambda tx: tx.add_audit(deed, services.audit))
+
+
+def _own_store(services: Services) -> SqliteStore:
+    """A database of which other servers work, too, is never set back; the settings refuse to start so."""
+    assert isinstance(services.store, SqliteStore)
+    return services.store

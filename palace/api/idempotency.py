@@ -16,7 +16,7 @@ from palace.call import Call, Idempotency, Reply
 from palace.clock import timestamp
 from palace.errors import BadRequest, ClientError, Detail, KeyInUse, KeyReused
 from palace.resource import Services
-from palace.storage import Answer
+from palace.storage import Answer, AnswerTaken
 from palace.verbs.queries import is_dry_run
 
 USABLE_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -42,17 +42,24 @@ async def answered_once(
     if is_dry_run(call.query):
         return await handler()
     place = (call.account.id, key)
-    call.idempotency = Idempotency(key, services.chain.fingerprint(_wanted(scope, headers, body)))
+    since = timestamp(services.clock.now() - timedelta(hours=services.settings.idempotency_hours))
+    call.idempotency = Idempotency(key, services.chain.fingerprint(_wanted(scope, headers, body)), since)
     if place in services.running:
         raise KeyInUse
     services.running.add(place)
     try:
-        since = timestamp(services.clock.now() - timedelta(hours=services.settings.idempotency_hours))
         kept = await services.store.reading.find_answer(*place, since)
         if kept is None:
-            return await _remembering_refusals(call, handler, services)
+            try:
+                return await _remembering_refusals(call, handler, services)
+            except (
+                AnswerTaken
+            ):  # Another server carried out the same request meanwhile; nothing was changed by this one.
+                kept = await services.store.reading.find_answer(*place, since)
     finally:
         services.running.discard(place)
+    if kept is None:
+        raise KeyInUse
     if kept.fingerprint != call.idempotency.fingerprint:
         raise KeyReused
     return Reply(kept.status, kept.body, orjson.loads(kept.headers) | REPLAYED, is_spelled=kept.is_spelled)
@@ -66,8 +73,8 @@ async def _remembering_refusals(call: Call, handler: Callable[[], Awaitable[Repl
             raise
         body = orjson.dumps(error.body(call.words, call.request_id))
         answer = Answer(call.idempotency.fingerprint, error.status, orjson.dumps(error.headers), body, True)
-        now, key = timestamp(services.clock.now()), call.idempotency.key
-        await services.store.transact(lambda tx: tx.add_answer(call.account.id, key, now, answer))
+        now, key, since = timestamp(services.clock.now()), call.idempotency.key, call.idempotency.since
+        await services.store.transact(lambda tx: tx.add_answer(call.account.id, key, now, answer, since))
         raise
 
 

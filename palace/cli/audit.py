@@ -55,9 +55,10 @@ def verify(
 
 async def _checked(services: Services, expected: Expected | None) -> tuple[Check, list[Finding]]:
     reading, findings = services.store.reading, []
-    async with reading.snapshot():
-        check = Check(services.chain, await reading.audit_head(), expected)
-        async for row in reading.audit_rows():
+    async with reading.snapshot() as tx:
+        heads = await tx.audit_heads()
+        check = Check(services.chain, heads[0] if heads else None, expected)
+        async for row in tx.audit_rows():
             findings += check.feed(row)
     return check, findings + check.finish()
 
@@ -81,10 +82,10 @@ def head(flags: dict[str, Any]) -> None:
 
     async def last_row(services: Services) -> Row | None:
         reading = services.store.reading
-        async with reading.snapshot():
-            end = await reading.audit_head()
-            rows = [row async for row in reading.audit_rows(end.seq)] if end else []
-        return rows[0] if rows and services.chain.head(rows[0].seq, rows[0].mac) == end else None
+        async with reading.snapshot() as tx:
+            ends = await tx.audit_heads()
+            rows = [row async for row in tx.audit_rows(0, ends[0].seq)] if ends else []
+        return rows[0] if rows and services.chain.head(rows[0].seq, rows[0].mac) == ends[0] else None
 
     row = with_services(flags, last_row)
     if row is None:

@@ -72,7 +72,7 @@ def give_up(job: Job, problem: str, services: Services) -> Store:
 async def _tell(job: Job, tx: Transaction, facts: Mapping[str, Any], services: Services) -> bool:
     """Write facts about the face, as a revision of its own; False when it is deleted, or the job with it."""
     record = await tx.get(job.object_kind, job.id, job.owner)
-    if record is None or not await tx.jobs.is_there(job.job):
+    if record is None or not await tx.jobs.is_held(job.job, job.attempts + 1):
         return False
     await put_facts(FACE, tx, record, facts, "job", services)
     return True

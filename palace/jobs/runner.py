@@ -1,11 +1,15 @@
 """Takes jobs whose time has come and carries them out, a few at once; each at least once, whatever happens.
 
 A job is written with its document and marked as done with its result, so neither is there without the other. When the
-process dies in between, the next one begins the job anew: what a job does outside the database must bear repeating.
+process dies in between, another one begins the job anew: what a job does outside the database must bear repeating.
+
+Who works at a job has it for a time, and says again and again that it still does. Where several servers share a
+database, one that died is noticed by that time being over; where there is one server, by its being started again.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,6 +28,10 @@ FIRST_WAIT_SECONDS = 2
 WAIT_GROWS_BY = 4
 """Six attempts lie 2, 8, 32, 128 and 512 seconds apart."""
 STORAGE_SECONDS = 5
+LEASE_SECONDS = 30
+RENEW_SECONDS = 10
+EVER = "9999"
+"""Later than every time."""
 UNFINISHED = "The server could not finish this; its log tells why."
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.jobs")
@@ -52,13 +60,13 @@ class Work:
 async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
     """Carry out jobs until cancelled, first those that another process left behind."""
     working: set[asyncio.Task[None]] = set()
-    is_recovered = False
+    recover_at = 0.0
     try:
         while True:
             try:
-                if not is_recovered:
-                    await services.store.transact(lambda tx: tx.jobs.recover())
-                    is_recovered = True
+                if services.clock.monotonic() >= recover_at:
+                    await _recover(services, is_first=not recover_at)
+                    recover_at = services.clock.monotonic() + LEASE_SECONDS
                 due = await _taken(AT_ONCE - len(working), services)
             except StorageFailure as error:
                 log.error("could not look for jobs", problem=str(error))
@@ -74,6 +82,19 @@ async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
         await asyncio.gather(*working, return_exceptions=True)
 
 
+async def _recover(services: Services, *, is_first: bool) -> None:
+    """Let jobs wait again that a process which is gone had begun."""
+    if services.store.is_shared:
+        before = timestamp(services.clock.now())
+        await services.store.transact(lambda tx: tx.jobs.recover(before))
+    elif is_first:
+        await services.store.transact(lambda tx: tx.jobs.recover(EVER))
+
+
+def _lease(services: Services) -> str:
+    return timestamp(services.clock.now() + timedelta(seconds=LEASE_SECONDS))
+
+
 async def _taken(most: int, services: Services) -> list[Job]:
     """Jobs to be carried out now, marked as begun. Looking costs no write."""
     now = timestamp(services.clock.now())
@@ -82,17 +103,24 @@ async def _taken(most: int, services: Services) -> list[Job]:
 
     async def take(tx: Transaction) -> list[Job]:
         due = await tx.jobs.due(now, most, SHARE)
-        for job in due:
-            await tx.jobs.start(job.job)
-        return due
+        return [job for job in due if await tx.jobs.start(job.job, _lease(services))]
 
     return await services.store.transact(take)
+
+
+async def _keep(job: Job, services: Services) -> None:
+    """Say again and again that this attempt goes on, until cancelled."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        with suppress(StorageFailure):
+            await services.store.transact(lambda tx: tx.jobs.extend(job.job, job.attempts + 1, _lease(services)))
 
 
 async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> None:
     """Carry out a job once, and store what came of it. `job.attempts` counts the attempts before this one."""
     kind, attempts = kinds[job.kind], job.attempts + 1
     state: JobState = "done"
+    keeping = asyncio.create_task(_keep(job, services))
     try:
         if attempts > MOST_ATTEMPTS:  # The process died each time, perhaps of this job.
             raise JobFailed(UNFINISHED)
@@ -106,6 +134,8 @@ async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> N
             await _settled(job, "waiting", attempts, None, services, wait)
             return
         store, state = kind.give_up(job, failure.text, services), "failed"
+    finally:
+        keeping.cancel()
     await _settled(job, state, attempts, store, services)
 
 
@@ -115,6 +145,8 @@ async def _settled(
     """Write what came of an attempt; tried again while the database cannot take it."""
 
     async def settle(tx: Transaction) -> None:
+        if not await tx.jobs.is_held(job.job, job.attempts + 1):  # Gone with its document, or begun by another server.
+            return
         due_at = timestamp(services.clock.now() + timedelta(seconds=wait_seconds))
         if store is None or await store(tx):
             await tx.jobs.put(job.job, state, attempts, due_at)

@@ -1,7 +1,8 @@
-"""Keeping documents: what a store keeps, what it promises and the one on SQLite."""
+"""Keeping documents: what a store keeps, what it promises, and the stores there are."""
 
 from palace.storage.base import (
     Answer,
+    AnswerTaken,
     Draft,
     DraftOpen,
     IdTaken,
@@ -9,6 +10,7 @@ from palace.storage.base import (
     Label,
     Listing,
     NameTaken,
+    OutcomeUnknown,
     Owned,
     Page,
     Record,
@@ -21,10 +23,12 @@ from palace.storage.base import (
 )
 from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
+from palace.storage.store import Store, Work
 from palace.storage.transaction import Transaction
 
 __all__ = [
     "Answer",
+    "AnswerTaken",
     "Draft",
     "DraftOpen",
     "IdTaken",
@@ -35,6 +39,7 @@ __all__ = [
     "Label",
     "Listing",
     "NameTaken",
+    "OutcomeUnknown",
     "Owned",
     "Page",
     "Record",
@@ -43,7 +48,9 @@ __all__ = [
     "SqliteStore",
     "Stale",
     "StorageFailure",
+    "Store",
     "Transaction",
     "Use",
     "User",
+    "Work",
 ]

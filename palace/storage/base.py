@@ -185,5 +185,13 @@ class Stale(Exception):
     """The record has another revision by now than the one the write started from."""
 
 
+class AnswerTaken(Exception):
+    """There is a first answer under this idempotency key already: another server was faster."""
+
+
 class StorageFailure(Exception):
     """The database could not carry out a write or make it durable; nothing of it is stored."""
+
+
+class OutcomeUnknown(StorageFailure):
+    """The database went away while it made a write durable: all of it is stored, or nothing of it."""

@@ -1,13 +1,9 @@
-"""Jobs and files, which belong to documents and go with them: over one connection to SQLite."""
+"""Jobs and files, which belong to documents and go with them."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import apsw
-
-from palace.storage.queries import load_queries
-
-QUERIES = load_queries("sqlite.sql")
+from palace.storage.statements import Statements
 
 JobState = Literal["waiting", "running", "done", "failed"]
 
@@ -32,53 +28,53 @@ class Job:
 class Jobs:
     """Part of a transaction: work that outlives a request."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, run: Statements) -> None:
+        self._run = run
 
     async def add(self, job: int, kind: str, document: int, due_at: str, input: bytes) -> None:
         """Work for a document, to be begun from a time on. `job` is a number that no job has had."""
-        values: dict[str, Any] = {"job": job, "kind": kind, "document": document, "due_at": due_at, "input": input}
-        self._connection.execute(QUERIES["insert_job"], values)
+        await self._run.change("insert_job", job=job, kind=kind, document=document, due_at=due_at, input=input)
 
     async def due(self, now: str, most: int, share: int) -> list[Job]:
         """At most `most` jobs whose time has come, whose documents are not deleted, and at which nobody works.
 
         With those that are worked at, no account has more than `share`.
         """
-        found = self._connection.execute(QUERIES["due_jobs"], {"now": now, "most": most, "share": share})
-        return [Job(*row) for row in found]
+        return [Job(*row) for row in await self._run.rows("due_jobs", now=now, most=most, share=share)]
 
-    async def is_there(self, job: int) -> bool:
-        """Whether the job has not gone with its document."""
-        return self._connection.execute(QUERIES["job_exists"], {"job": job}).fetchone() is not None
+    async def start(self, job: int, until: str) -> bool:
+        """Work at it until some time, or longer with `extend`; False when somebody else does by now."""
+        return bool(await self._run.change("start_job", job=job, until=until))
 
-    async def start(self, job: int) -> None:
-        """Somebody works at it from now on."""
-        self._connection.execute(QUERIES["start_job"], {"job": job})
+    async def extend(self, job: int, attempts: int, until: str) -> None:
+        """Work at it for longer: `attempts` tells which attempt this is, the first being 1."""
+        await self._run.change("extend_job", job=job, attempts=attempts, until=until)
+
+    async def is_held(self, job: int, attempts: int) -> bool:
+        """Whether this attempt still has the job: it has not gone with its document, and nobody else began it."""
+        return await self._run.row("held_job", job=job, attempts=attempts) is not None
 
     async def put(self, job: int, state: JobState, attempts: int, due_at: str) -> None:
         """What became of an attempt; nothing happens when the job went with its document."""
-        values: dict[str, Any] = {"job": job, "state": state, "attempts": attempts, "due_at": due_at}
-        self._connection.execute(QUERIES["put_job"], values)
+        await self._run.change("put_job", job=job, state=state, attempts=attempts, due_at=due_at)
 
-    async def recover(self) -> int:
-        """Let jobs wait again at which a process worked that is gone, and tell how many there were."""
-        self._connection.execute(QUERIES["recover_jobs"])
-        return self._connection.changes()
+    async def recover(self, now: str) -> int:
+        """Let jobs wait again at which somebody worked until before `now`, and tell how many there were."""
+        return await self._run.change("recover_jobs", now=now)
 
 
 class Files:
     """Part of a transaction: what everybody may read who knows its name."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, run: Statements) -> None:
+        self._run = run
 
     async def add(self, name: str, document: int, created_at: str, media_type: str, body: bytes) -> None:
         """A file that goes with its document."""
-        values: dict[str, Any] = {"name": name, "document": document, "created_at": created_at}
-        self._connection.execute(QUERIES["insert_file"], {**values, "media_type": media_type, "body": body})
+        values = {"name": name, "document": document, "created_at": created_at}
+        await self._run.change("insert_file", **values, media_type=media_type, body=body)
 
     async def get(self, name: str) -> tuple[str, bytes] | None:
         """Media type and content of a file, unless its document is deleted."""
-        row: tuple[str, bytes] | None = self._connection.execute(QUERIES["get_file"], {"name": name}).fetchone()
-        return row
+        row = await self._run.row("get_file", name=name)
+        return tuple(row) if row else None

@@ -3,7 +3,7 @@
 from base64 import b64decode
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
@@ -14,9 +14,9 @@ class NewerSchema(Exception):
     """The database was written by a newer version of the server than this one."""
 
 
-def migrations() -> list[tuple[int, str]]:
+def migrations(database: Literal["sqlite", "postgres"] = "sqlite") -> list[tuple[int, str]]:
     """Number and SQL of every migration, in order; the number is the start of the file's name."""
-    folder = files(__package__).joinpath("migrations")
+    folder = files(__package__).joinpath("migrations", database)
     scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return sorted((int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in scripts)
 
@@ -24,10 +24,14 @@ def migrations() -> list[tuple[int, str]]:
 def migrate(connection: apsw.Connection) -> int:
     """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
 
-    SQLite's own `user_version` remembers the newest migration that was applied. Migrations may call `content_etag` and
-    `from_base64`, which SQL does not have.
+    SQLite's own `user_version` remembers the newest migration that was applied. Migrations may call `content_etag`,
+    `from_base64` and `fold`, which SQL does not have.
     """
-    functions: dict[str, Callable[..., Any]] = {"content_etag": content_etag, "from_base64": b64decode}
+    functions: dict[str, Callable[..., Any]] = {
+        "content_etag": content_etag,
+        "from_base64": b64decode,
+        "fold": str.casefold,
+    }
     for name, function in functions.items():
         connection.create_scalar_function(name, function, deterministic=True)
     known = migrations()

@@ -8,24 +8,68 @@ and writes: nothing can be read between the begin and the end of a group (docs/d
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import apsw
 
+from palace.storage.auditing import write_deeds
 from palace.storage.base import StorageFailure
 from palace.storage.migrate import migrate
+from palace.storage.queries import load_queries
+from palace.storage.store import Work
 from palace.storage.transaction import Transaction
 
 T = TypeVar("T")
-Work = Callable[[Transaction], Awaitable[T]]
 
 LARGEST_GROUP = 256
 BUSY_MILLISECONDS = 10_000
 IN_MEMORY = ":memory:"
+
+
+QUERIES = load_queries("sqlite.sql")
+
+
+class SqliteStatements:
+    """Statements over one connection; each is done when it returns."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, /, **values: Any) -> list[Any]:
+        """See Statements, as for all of these."""
+        return self._connection.execute(QUERIES[statement], values).fetchall()
+
+    async def row(self, statement: str, /, **values: Any) -> Any:
+        return self._connection.execute(QUERIES[statement], values).fetchone()
+
+    async def change(self, statement: str, /, **values: Any) -> int:
+        self._connection.execute(QUERIES[statement], values)
+        return self._connection.changes()
+
+    async def many(self, statement: str, lines: Sequence[Mapping[str, Any]], /) -> None:
+        self._connection.executemany(QUERIES[statement], lines)
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[None]:
+        self._connection.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK TO rehearsal")
+            self._connection.execute("RELEASE rehearsal")
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["SqliteStatements"]:
+        self._connection.execute("BEGIN")
+        try:
+            yield self
+        finally:
+            self._connection.execute("COMMIT")
 
 
 @dataclass(slots=True)
@@ -60,6 +104,9 @@ class SqliteStore:
     Without a path it is in memory, on one connection, and gone when it is closed.
     """
 
+    is_shared = False
+    """whether other servers work on the same database"""
+
     def __init__(self, path: Path | None, *, durability: Literal["full", "normal"] = "full") -> None:
         """Open or create the file and bring its schema up to date. Raises NewerSchema and StorageFailure."""
         try:
@@ -69,19 +116,16 @@ class SqliteStore:
             self._reading.pragma("query_only", path is not None)
         except apsw.Error as error:
             raise StorageFailure(f"{path} cannot be opened as a database: {error}") from error
-        self.reading = Transaction(self._reading)
-        self._transaction = Transaction(self._writing)
+        self.reading = Transaction(SqliteStatements(self._reading))
+        self._statements = SqliteStatements(self._writing)
+        self._transaction = Transaction(self._statements)
         self._is_in_memory = path is None
         self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._queue: deque[_Write] = deque()
         self._drain: asyncio.Task[None] | None = None
 
     async def transact(self, work: Work[T]) -> T:
-        """Run `work` in a transaction and return its result once that is on disk.
-
-        When `work` raises, nothing of it is stored. It must await nothing but the verbs of its transaction. Raises
-        StorageFailure when the database cannot take the write.
-        """
+        """See Store."""
         return await self._queued(work)
 
     async def image(self) -> Image:
@@ -106,10 +150,14 @@ class SqliteStore:
 
         await self._queued(copy, is_alone=True)
 
-    async def close(self) -> None:
-        """Finish the writes that are queued, then close the file."""
+    async def settle(self) -> None:
+        """See Store."""
         if self._drain is not None:
             await self._drain
+
+    async def close(self) -> None:
+        """Finish the writes that are queued, then close the file."""
+        await self.settle()
         self._committer.shutdown()
         self._reading.close()
         self._writing.close()
@@ -173,6 +221,7 @@ class SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             for write in group:
                 await self._run(write)
+            await self._log()
             if connection.total_changes() == changes:
                 connection.execute("COMMIT")
             else:
@@ -180,12 +229,14 @@ class SqliteStore:
         except apsw.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            self._transaction.deeds.clear()
             for write in group:
                 write.error = StorageFailure(f"The database could not store the change: {error}")
                 write.error.__cause__ = error
 
     async def _run(self, write: _Write) -> None:
-        connection = self._writing
+        connection, deeds = self._writing, self._transaction.deeds
+        known = len(deeds)
         connection.execute("SAVEPOINT write")
         try:
             write.result = await write.work(self._transaction)
@@ -193,8 +244,16 @@ class SqliteStore:
             raise
         except Exception as error:
             connection.execute("ROLLBACK TO write")
+            del deeds[known:]
             write.error = error
         connection.execute("RELEASE write")
+
+    async def _log(self) -> None:
+        """Write what the whole group did to the audit log."""
+        transaction = self._transaction
+        if transaction.sealed_with is not None and transaction.deeds:
+            await write_deeds(self._statements, transaction.deeds, transaction.sealed_with)
+        transaction.deeds.clear()
 
 
 def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
@@ -210,11 +269,4 @@ def _connect(path: Path | None, durability: str) -> apsw.Connection:
     connection.pragma("temp_store", "memory" if path is None else "default")
     connection.pragma("synchronous", durability)
     connection.pragma("foreign_keys", True)
-    connection.create_scalar_function("fold", _fold, 1, deterministic=True)
     return connection
-
-
-def _fold(*values: Any) -> Any:
-    """A text without its case, in any alphabet: SQLite's own `lower` knows ASCII only."""
-    [text] = values
-    return text.casefold() if isinstance(text, str) else text

@@ -16,10 +16,10 @@ SELECT body, etag, revision FROM documents
 WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
 
 -- name: insert_document
--- A new document; the UNIQUE constraint refuses an id that exists.
+-- A new document; nothing is stored and no row comes back when the id exists.
 INSERT INTO documents (kind, id, owner, revision, base, etag, created_at, updated_at, secrets, body)
 VALUES (:kind, :id, :owner, :revision, :base, :etag, :created_at, :updated_at, :secrets, :body)
-RETURNING seq;
+ON CONFLICT DO NOTHING RETURNING seq;
 
 -- name: replace_document
 -- The next revision, guarded by the one it started from: changes no row when another write came first.
@@ -68,17 +68,17 @@ SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account
 SELECT body FROM documents
 LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
 WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
-  AND (:search = '' OR id = :search OR instr(fold(name.value), fold(:search)) > 0)
+  AND (:search = '' OR id = :search OR instr(name.folded, :folded) > 0)
   AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
   AND NOT EXISTS (
       SELECT 1 FROM json_each(:labels) AS wanted
       WHERE NOT EXISTS (
           SELECT 1 FROM labels
           WHERE document = documents.seq AND label = wanted.key
-            AND fold(value) IN (SELECT fold(value) FROM json_each(wanted.value))))
+            AND folded IN (SELECT value FROM json_each(wanted.value))))
 ORDER BY CASE WHEN :stock_first THEN owner <> 0 END,
-         CASE WHEN :order = 'name' THEN fold(name.value) END,
-         CASE WHEN :order = 'name_backwards' THEN fold(name.value) END DESC,
+         CASE WHEN :order = 'name' THEN name.folded END,
+         CASE WHEN :order = 'name_backwards' THEN name.folded END DESC,
          CASE WHEN :order = 'newest' THEN -seq ELSE seq END
 LIMIT :limit OFFSET :offset;
 
@@ -87,27 +87,27 @@ LIMIT :limit OFFSET :offset;
 SELECT count(*) FROM documents
 LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
 WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
-  AND (:search = '' OR id = :search OR instr(fold(name.value), fold(:search)) > 0)
+  AND (:search = '' OR id = :search OR instr(name.folded, :folded) > 0)
   AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
   AND NOT EXISTS (
       SELECT 1 FROM json_each(:labels) AS wanted
       WHERE NOT EXISTS (
           SELECT 1 FROM labels
           WHERE document = documents.seq AND label = wanted.key
-            AND fold(value) IN (SELECT fold(value) FROM json_each(wanted.value))));
+            AND folded IN (SELECT value FROM json_each(wanted.value))));
 
 -- name: values_of_label
 -- The different values of a label among an account's documents, in order.
 SELECT DISTINCT value FROM labels JOIN documents ON documents.seq = labels.document
 WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
-  AND instr(fold(value), fold(:search)) > 0
+  AND instr(folded, :folded) > 0
 ORDER BY value LIMIT :limit OFFSET :offset;
 
 -- name: count_values_of_label
 -- How many different values there are.
 SELECT count(DISTINCT value) FROM labels JOIN documents ON documents.seq = labels.document
 WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label
-  AND instr(fold(value), fold(:search)) > 0;
+  AND instr(folded, :folded) > 0;
 
 -- name: document_exists
 -- Whether the account may read such an object.
@@ -131,15 +131,15 @@ ORDER BY seq, pointer;
 
 -- name: insert_label
 -- Lists find a document by this.
-INSERT INTO labels (document, label, value) VALUES (:document, :label, :value) ON CONFLICT DO NOTHING;
+INSERT INTO labels (document, label, value, folded) VALUES (:document, :label, :value, :folded) ON CONFLICT DO NOTHING;
 
 -- name: delete_label
 -- Lists do not find a document by this any more.
 DELETE FROM labels WHERE document = :document AND label = :label AND value = :value;
 
 -- name: claim_name
--- Takes a name; the primary key refuses one that is taken.
-INSERT INTO claims (scope, name, kind, id) VALUES (:scope, :name, :kind, :id);
+-- Takes a name; changes no row when it is taken.
+INSERT INTO claims (scope, name, kind, id) VALUES (:scope, :name, :kind, :id) ON CONFLICT DO NOTHING;
 
 -- name: release_name
 -- Gives a name back, if this object holds it.
@@ -164,9 +164,9 @@ FROM keys JOIN accounts ON accounts.account = keys.account
 ORDER BY keys.created_at, key_id;
 
 -- name: insert_key
--- A new key.
+-- A new key; changes no row when it exists.
 INSERT INTO keys (key_id, digest, account, label, hint, created_at)
-VALUES (:key_id, :digest, :account, :label, :hint, :created_at);
+VALUES (:key_id, :digest, :account, :label, :hint, :created_at) ON CONFLICT DO NOTHING;
 
 -- name: revoke_key
 -- Ends a key; one that is revoked already keeps its first date.
@@ -177,8 +177,8 @@ UPDATE keys SET revoked_at = :revoked_at WHERE key_id = :key_id AND revoked_at I
 SELECT account FROM accounts WHERE name = :name;
 
 -- name: insert_account
--- A new account; its number is the next one.
-INSERT INTO accounts (name, created_at) VALUES (:name, :created_at) RETURNING account;
+-- A new account; its number is the next one. No row comes back when the name exists.
+INSERT INTO accounts (name, created_at) VALUES (:name, :created_at) ON CONFLICT DO NOTHING RETURNING account;
 
 -- name: insert_revision
 -- One change of a document; the primary key refuses a number that exists.
@@ -249,12 +249,13 @@ FROM answers
 WHERE account = :account AND key = :key AND created_at >= :since;
 
 -- name: insert_answer
--- The first answer under a key; one that is too old makes way.
+-- The first answer under a key; one that is too old makes way, and changes no row where there is one that is not.
 INSERT INTO answers (account, key, created_at, fingerprint, status, headers, body, is_spelled)
 VALUES (:account, :key, :created_at, :fingerprint, :status, :headers, :body, :is_spelled)
 ON CONFLICT (account, key) DO UPDATE
 SET created_at = excluded.created_at, fingerprint = excluded.fingerprint, status = excluded.status,
-    headers = excluded.headers, body = excluded.body, is_spelled = excluded.is_spelled;
+    headers = excluded.headers, body = excluded.body, is_spelled = excluded.is_spelled
+WHERE answers.created_at < :since;
 
 -- name: delete_old_answers
 -- The first answers that are no longer replayed.
@@ -269,35 +270,44 @@ SELECT sealed FROM server_secrets WHERE name = :name;
 -- Every one of them.
 SELECT name, sealed FROM server_secrets;
 
+-- name: add_server_secret
+-- A new one; changes no row when there is one already.
+INSERT INTO server_secrets (name, sealed) VALUES (:name, :sealed) ON CONFLICT DO NOTHING;
+
 -- name: put_server_secret
 -- A new one, or the same one sealed anew.
 INSERT INTO server_secrets (name, sealed) VALUES (:name, :sealed)
 ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed;
 
 -- name: end_of_audit
--- The number of the last row and the tag of the head; an empty tag, which fits no row, where the head was taken away.
-SELECT max(coalesce(audit_head.seq, 0), coalesce((SELECT max(seq) FROM audit), 0)), coalesce(tag, x'')
-FROM (SELECT 1) LEFT JOIN audit_head;
+-- Of the one chain that is written here: its number, that of its last row, and the tag of its head; an empty tag, which
+-- fits no row, where the head was taken away.
+SELECT 0, max(coalesce(head.seq, 0), coalesce((SELECT max(seq) FROM audit WHERE chain = 0), 0)), coalesce(tag, x'')
+FROM (SELECT 1) LEFT JOIN audit_heads AS head ON head.chain = 0;
 
 -- name: insert_audit
--- The next row.
-INSERT INTO audit (seq, at, account, key_id, action, kind, id, revision, request_id, mac)
-VALUES (:seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
+-- The next row of a chain.
+INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
+VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
 
--- name: audit_head
--- The head as it is.
-SELECT seq, tag FROM audit_head;
+-- name: audit_heads
+-- The heads as they are.
+SELECT seq, tag, chain FROM audit_heads ORDER BY chain;
 
--- name: set_audit_head
--- The log ends here.
-INSERT INTO audit_head (only, seq, tag) VALUES (1, :seq, :tag)
-ON CONFLICT (only) DO UPDATE SET seq = excluded.seq, tag = excluded.tag;
+-- name: add_audit_head
+-- A chain begins; changes no row when it has begun already.
+INSERT INTO audit_heads (chain, seq, tag) VALUES (:chain, :seq, :tag) ON CONFLICT DO NOTHING;
+
+-- name: put_audit_head
+-- A chain ends here.
+INSERT INTO audit_heads (chain, seq, tag) VALUES (:chain, :seq, :tag)
+ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, tag = excluded.tag;
 
 -- name: audit_rows
--- The log from a row on, in order. Texts as bytes: somebody may have put there what is no UTF-8.
-SELECT seq, CAST(at AS BLOB), account, CAST(key_id AS BLOB), CAST(action AS BLOB), CAST(kind AS BLOB),
+-- A chain from a row on, in order. Texts as bytes: somebody may have put there what is no UTF-8.
+SELECT chain, seq, CAST(at AS BLOB), account, CAST(key_id AS BLOB), CAST(action AS BLOB), CAST(kind AS BLOB),
        CAST(id AS BLOB), revision, CAST(request_id AS BLOB), mac
-FROM audit WHERE seq >= :first ORDER BY seq;
+FROM audit WHERE chain = :chain AND seq >= :first ORDER BY seq LIMIT :most;
 
 -- name: account_names
 -- The name of every account.
@@ -323,11 +333,13 @@ WHERE document = :document AND number < :before
 ORDER BY number DESC LIMIT :limit;
 
 -- name: put_draft
--- A draft as it is now, new or not; the partial index refuses a second open one.
+-- A draft as it is now, new or not; changes no row when it is open and another one is, too.
 INSERT INTO drafts (document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets,
                     base, body)
-VALUES (:document, :number, :state, :base_revision, :key_id, :created_at, :updated_at, :etag, :base_secrets, :secrets,
-        :base, :body)
+SELECT :document, :number, :state, :base_revision, :key_id, :created_at, :updated_at, :etag, :base_secrets, :secrets,
+       :base, :body
+WHERE :state <> 'open'
+   OR NOT EXISTS (SELECT 1 FROM drafts WHERE document = :document AND state = 'open' AND number <> :number)
 ON CONFLICT (document, number) DO UPDATE
 SET state = excluded.state, base_revision = excluded.base_revision, key_id = excluded.key_id,
     updated_at = excluded.updated_at, etag = excluded.etag, base_secrets = excluded.base_secrets,
@@ -354,21 +366,27 @@ WHERE place + (
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
--- name: job_exists
--- Whether there is such a job.
-SELECT 1 FROM jobs WHERE job = :job;
-
 -- name: start_job
--- It is being worked at, which counts as an attempt whatever comes of it.
-UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE job = :job;
+-- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
+-- else was faster.
+UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = :until
+WHERE job = :job AND state = 'waiting';
+
+-- name: extend_job
+-- It is being worked at for longer.
+UPDATE jobs SET leased_until = :until WHERE job = :job AND attempts = :attempts AND state = 'running';
+
+-- name: held_job
+-- Whether this attempt is still the one that counts.
+SELECT 1 FROM jobs WHERE job = :job AND attempts = :attempts AND state = 'running';
 
 -- name: put_job
 -- What became of an attempt.
 UPDATE jobs SET state = :state, attempts = :attempts, due_at = :due_at WHERE job = :job;
 
 -- name: recover_jobs
--- Nobody works at them any more: the process that did is gone.
-UPDATE jobs SET state = 'waiting' WHERE state = 'running';
+-- Nobody works at them any more.
+UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND leased_until < :now;
 
 -- name: insert_file
 -- A file that goes with its document.

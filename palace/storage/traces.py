@@ -1,25 +1,21 @@
-"""Which revision of a document touched a place last: summaries of the whole history, over one connection to SQLite."""
+"""Which revision of a document touched a place last: summaries of the whole history."""
 
-import apsw
-
-from palace.storage.queries import load_queries
-
-QUERIES = load_queries("sqlite.sql")
+from palace.storage.statements import Statements
 
 
 class Traces:
     """Part of a transaction: what the history says of places, in one pass and without reading a document."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, run: Statements) -> None:
+        self._run = run
 
     async def last_touched(self, document: int) -> list[tuple[str, int, str]]:
         """For every JSON Pointer that revisions touched: the pointer, the number of the last one, and its time."""
-        return list(self._connection.execute(QUERIES["last_revisions_that_touched"], {"document": document}))
+        return [tuple(row) for row in await self._run.rows("last_revisions_that_touched", document=document)]
 
     async def without_places(self, document: int) -> list[tuple[int, str, int | None]]:
         """Revisions that do not tell what they touched, newest first: number, time, number of the one before.
 
         They are those that created, deleted or restored the document, and where history was switched on again.
         """
-        return list(self._connection.execute(QUERIES["revisions_without_places"], {"document": document}))
+        return [tuple(row) for row in await self._run.rows("revisions_without_places", document=document)]

@@ -74,12 +74,12 @@ async def list_page(resource: Resource, call: Call, services: Services, *, style
 
 
 async def _found(resource: Resource, call: Call, services: Services, listing: Listing) -> Page:
-    reading, account = services.store.reading, call.account.id
-    if not listing.is_plain:
-        return await reading.links.search(resource.kind, account, listing)
-    is_backwards = listing.order == "newest"
-    place = {"limit": listing.limit, "offset": listing.offset}
-    return await reading.page(resource.kind, account, owned=listing.owned, newest_first=is_backwards, **place)
+    account, is_backwards = call.account.id, listing.order == "newest"
+    async with services.store.reading.snapshot() as tx:  # The page and its total are of one moment.
+        if not listing.is_plain:
+            return await tx.links.search(resource.kind, account, listing)
+        place = {"limit": listing.limit, "offset": listing.offset}
+        return await tx.page(resource.kind, account, owned=listing.owned, newest_first=is_backwards, **place)
 
 
 def _listed(query: Mapping[str, str], name: str) -> list[str]:

@@ -106,7 +106,8 @@ async def carry_out(
                 reply.document,
                 reply.is_spelled,
             )
-            await tx.add_answer(call.account.id, call.idempotency.key, timestamp(services.clock.now()), kept)
+            key, since = call.idempotency.key, call.idempotency.since
+            await tx.add_answer(call.account.id, key, timestamp(services.clock.now()), kept, since)
         return reply
 
     return await services.store.transact(inside)

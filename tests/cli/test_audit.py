@@ -222,12 +222,12 @@ TAMPERING = [
     pytest.param("DELETE FROM audit WHERE seq < 4", ["Rows 1 to 3 are missing"], id="a removed beginning"),
     pytest.param("DELETE FROM audit WHERE seq > 17", ["Rows 18 to"], id="a removed end"),
     pytest.param(
-        "DELETE FROM audit WHERE seq > 17; UPDATE audit_head SET seq = 17",
+        "DELETE FROM audit WHERE seq > 17; UPDATE audit_heads SET seq = 17",
         ["The head of the log was altered: there may have been rows behind row 17."],
         id="a removed end, with the head",
     ),
-    pytest.param("DELETE FROM audit_head", ["The head of the log is missing"], id="a removed head"),
-    pytest.param("DELETE FROM audit; DELETE FROM audit_head", ["The head of the log is missing"], id="all of it"),
+    pytest.param("DELETE FROM audit_heads", ["The head of the log is missing"], id="a removed head"),
+    pytest.param("DELETE FROM audit; DELETE FROM audit_heads", ["The head of the log is missing"], id="all of it"),
     pytest.param(
         "INSERT INTO audit SELECT seq + 1, at, account, key_id, action, kind, id, revision, request_id, mac"
         " FROM audit ORDER BY seq DESC LIMIT 1",
@@ -255,7 +255,7 @@ def test_verify_names_the_row_that_was_tampered_with(copy, script, told):
 
 
 def test_a_server_that_writes_on_does_not_cover_up_a_removed_end(copy):
-    tamper(copy, "DELETE FROM audit WHERE seq > 17; UPDATE audit_head SET seq = 17")
+    tamper(copy, "DELETE FROM audit WHERE seq > 17; UPDATE audit_heads SET seq = 17")
     with start_palace(copy) as server, server.client() as client:
         assert client.post("/v2/pals", json=PAL).status_code == 200
     done = run("audit", "verify", "--data", copy)

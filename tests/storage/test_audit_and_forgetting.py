@@ -7,6 +7,7 @@ import pytest
 from palace.audit import Chain, Check, Deed
 from palace.storage import Record, Revision, Transaction
 from palace.storage.base import Answer
+from tests.storage.conftest import plain_sql
 
 CHAIN = Chain(b"k" * 32)
 DAYS = [f"2026-01-0{day}T00:00:00.000000Z" for day in range(1, 10)]
@@ -17,19 +18,19 @@ def deed(id="p1"):
 
 
 async def begin(store):
-    await store.transact(lambda tx: tx.set_audit_head(CHAIN.start()))
+    await store.transact(lambda tx: tx.add_audit_head(CHAIN.start()))
 
 
 async def log_of(store):
     """The rows, after a check of the whole log that finds nothing."""
-    check = Check(CHAIN, await store.reading.audit_head())
+    check = Check(CHAIN, *(await store.reading.audit_heads() or [None]))
     rows = [row async for row in store.reading.audit_rows()]
     assert [finding for row in rows for finding in check.feed(row)] + check.finish() == []
     return rows
 
 
 def test_rows_come_back_in_order_as_they_were_and_are_bound_to_each_other(play):
-    deeds = [deed(), deed("Zoë \x00"), Deed(DAYS[1], 0, None, "begin", "audit", "")]
+    deeds = [deed(), deed("Zoë \x01"), Deed(DAYS[1], 0, None, "begin", "audit", "")]
 
     async def first(store):
         await begin(store)
@@ -41,7 +42,7 @@ def test_rows_come_back_in_order_as_they_were_and_are_bound_to_each_other(play):
     async def second(store):
         rows = await log_of(store)
         assert [(row.seq, row.deed) for row in rows] == list(enumerate(deeds, 1))
-        assert [row async for row in store.reading.audit_rows(3)] == rows[2:]
+        assert [row async for row in store.reading.audit_rows(0, 3)] == rows[2:]
 
     play(first)
     play(second)
@@ -70,10 +71,10 @@ def test_when_the_head_was_taken_away_the_next_row_goes_on_counting_but_does_not
     async def scene(store):
         await begin(store)
         await store.transact(lambda tx: tx.add_audit(deed(), CHAIN))
-        store._writing.execute("DELETE FROM audit_head")
-        assert await store.reading.audit_head() is None
+        await plain_sql(store, "DELETE FROM audit_heads")
+        assert await store.reading.audit_heads() == []
         await store.transact(lambda tx: tx.add_audit(deed(), CHAIN))
-        check = Check(CHAIN, await store.reading.audit_head())
+        check = Check(CHAIN, *(await store.reading.audit_heads() or [None]))
         found = [finding async for row in store.reading.audit_rows() for finding in check.feed(row)]
         assert [(finding.seq, finding.what) for finding in found] == [(2, "altered")]
 
@@ -128,7 +129,9 @@ def test_old_answers_go(play, most, counts):
         for number in (1, 2, 3, 4):
             answer = Answer(b"f", 200, b"{}", b"{}", is_spelled=False)
             await store.transact(
-                lambda tx, number=number, answer=answer: tx.add_answer(account, f"a{number}", DAYS[number], answer)
+                lambda tx, number=number, answer=answer: tx.add_answer(
+                    account, f"a{number}", DAYS[number], answer, DAYS[0]
+                )
             )
         assert [await store.transact(lambda tx: tx.forget_answers(DAYS[4], most)) for _ in counts] == counts
         assert await store.reading.find_answer(account, "a1", DAYS[0]) is None

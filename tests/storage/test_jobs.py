@@ -5,6 +5,7 @@ from itertools import count
 from palace.storage import Record
 
 NUMBERS = count(1)
+AFTER_ALL = "9999"
 EARLY, NOW, LATER = (f"2026-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
 
 
@@ -42,9 +43,9 @@ def test_no_account_has_more_than_its_share_with_what_is_worked_at(play):
         await add(store, yours, NOW, b"yours")
         first, second, other = await due(store, share=2)
         assert (first.owner, second.owner, other.input) == (7, 7, b"yours")
-        await store.transact(lambda tx: tx.jobs.start(first.job))
+        await store.transact(lambda tx: tx.jobs.start(first.job, LATER))
         assert [job.owner for job in await due(store, share=2)] == [7, 8]
-        await store.transact(lambda tx: tx.jobs.start(second.job))
+        await store.transact(lambda tx: tx.jobs.start(second.job, LATER))
         assert [job.input for job in await due(store, share=2)] == [b"yours"]
         await store.transact(lambda tx: tx.jobs.put(first.job, "done", 1, NOW))
         assert [job.owner for job in await due(store, share=2)] == [7, 8]
@@ -56,18 +57,18 @@ def test_a_job_that_was_begun_is_nobody_elses_until_it_is_recovered(play):
     async def first(store):
         await add(store, await new_document(store, "r1"))
         [job] = await due(store)
-        await store.transact(lambda tx: tx.jobs.start(job.job))
+        await store.transact(lambda tx: tx.jobs.start(job.job, LATER))
         assert await due(store) == []
 
     async def second(store):
-        assert await store.transact(lambda tx: tx.jobs.recover()) == 1
+        assert await store.transact(lambda tx: tx.jobs.recover(AFTER_ALL)) == 1
         [job] = await due(store)
         assert job.attempts == 1
         await store.transact(lambda tx: tx.jobs.put(job.job, "waiting", 1, LATER))
         assert (await due(store), len(await due(store, LATER))) == ([], 1)
         await store.transact(lambda tx: tx.jobs.put(job.job, "done", 2, NOW))
         assert await due(store, LATER) == []
-        assert await store.transact(lambda tx: tx.jobs.recover()) == 0
+        assert await store.transact(lambda tx: tx.jobs.recover(AFTER_ALL)) == 0
 
     play(first)
     play(second)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from palace.storage import Answer, IdTaken, Record, Revision, Stale, StorageFailure, Transaction
+from palace.storage import Answer, AnswerTaken, IdTaken, Record, Revision, Stale, StorageFailure, Transaction
 
 MINE, YOURS = 1, 2
 DAYS = [f"2026-01-{day:02}T00:00:00.000000Z" for day in range(1, 10)]
@@ -237,12 +237,15 @@ def test_an_answer_comes_back_while_it_is_young_and_makes_way_for_the_next_one(p
 
     async def scene(store):
         mine = await account(store)
-        await store.transact(lambda tx: tx.add_answer(mine, "key", DAYS[1], first))
+        await store.transact(lambda tx: tx.add_answer(mine, "key", DAYS[1], first, NOW))
         assert await store.reading.find_answer(mine, "key", DAYS[1]) == first
         assert await store.reading.find_answer(mine, "key", DAYS[2]) is None
         assert await store.reading.find_answer(mine, "another", NOW) is None
         assert await store.reading.find_answer(mine + 1, "key", NOW) is None
-        await store.transact(lambda tx: tx.add_answer(mine, "key", DAYS[3], second))
+        with pytest.raises(AnswerTaken):
+            await store.transact(lambda tx: tx.add_answer(mine, "key", DAYS[2], second, DAYS[1]))
+        assert await store.reading.find_answer(mine, "key", DAYS[1]) == first
+        await store.transact(lambda tx: tx.add_answer(mine, "key", DAYS[3], second, DAYS[2]))
         assert await store.reading.find_answer(mine, "key", DAYS[2]) == second
 
     play(scene)
@@ -254,7 +257,7 @@ def test_old_answers_are_forgotten_and_young_ones_kept(play):
     async def scene(store):
         mine = await account(store)
         for key, day in (("old", DAYS[1]), ("young", DAYS[3])):
-            await store.transact(lambda tx, key=key, day=day: tx.add_answer(mine, key, day, kept))
+            await store.transact(lambda tx, key=key, day=day: tx.add_answer(mine, key, day, kept, NOW))
         assert await store.transact(lambda tx: tx.forget_answers(DAYS[3], 10)) == 1
         assert await store.reading.find_answer(mine, "old", NOW) is None
         assert await store.reading.find_answer(mine, "young", NOW) == kept

@@ -94,7 +94,7 @@ def test_a_removed_row_is_found_also_when_the_others_close_the_gap(deeds, data):
     rows, head = log_of(deeds)
     gone = data.draw(st.integers(0, len(rows) - 1))
     del rows[gone]
-    rows = [Row(number, deed, mac) for number, (_, deed, mac) in enumerate(rows, 1)]
+    rows = [Row(number, deed, mac) for number, (_, deed, mac, _chain) in enumerate(rows, 1)]
     findings = found(rows, head)
     assert findings[0] == ((gone + 1, "altered") if gone < len(rows) else (gone + 1, "missing"))
 

@@ -173,8 +173,7 @@ def voice(own: Setting, pal: Document, face: Setting | None) -> Setting:
 async def effective(resource: Resource, call: Call, services: Services) -> Reply:
     """`{pal_id, revision, data}`: every setting, or those at `?pointer=`. Raises InvalidId and BadRequest."""
     wanted = _wanted(call)
-    tx = services.store.reading
-    async with tx.snapshot():  # A change that is committed meanwhile is not half seen.
+    async with services.store.reading.snapshot() as tx:  # A change that is committed meanwhile is not half seen.
         pal = await tx.get(resource.kind, call.ids["id"], call.account.id)
         if pal is None:
             raise resource.unknown()

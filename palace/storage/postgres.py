@@ -1,0 +1,266 @@
+"""Documents in PostgreSQL, for any number of servers: writes in groups that share their statements and one commit.
+
+The works that wait when a group begins are done together, by `postgres_groups`, in one transaction. What it reads to
+change it locks, so that no other server changes it meanwhile; every write is guarded by the revision it started from
+all the same. What cannot be shared, and what a group failed to do, is done in a transaction of its own, a few at once.
+
+Tried again for a while: deadlocks, locks that others hold, serialisation failures, connections that break before the
+commit. A connection that breaks during the commit leaves open whether it took place, so that is not tried again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+
+from palace.storage.auditing import write_deeds
+from palace.storage.base import OutcomeUnknown, StorageFailure
+from palace.storage.migrate_postgres import migrate
+from palace.storage.postgres_groups import Group, Questions
+from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
+from palace.storage.postgres_statements import (
+    ANY,
+    GONE,
+    QUERIES,
+    TRANSIENT,
+    Connection,
+    DirectStatements,
+    columns,
+    failure,
+)
+from palace.storage.store import Work
+from palace.storage.transaction import Transaction
+
+T = TypeVar("T")
+
+LARGEST_GROUP = 256
+PATIENCE_SECONDS = 5.0
+LOCK_SECONDS = 1.0
+SHORTEST_POOL = 3
+"""connections: for a group, for a work of its own, for reading"""
+
+
+@dataclass(slots=True)
+class _Write:
+    work: Work[Any]
+    done: asyncio.Future[Any]
+
+    def finish(self, result: Any, error: Exception | None) -> None:
+        if self.done.done():  # The client went away; the write happened all the same.
+            return
+        if error is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(result)
+
+
+class PostgresStore:
+    """A database of PostgreSQL, or of what speaks its protocol. Made by `open_postgres`."""
+
+    is_shared = True
+    """whether other servers work on the same database"""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self.pool = Pool(pool, PATIENCE_SECONDS)
+        self._statements = PooledStatements(self.pool)
+        self.reading = Transaction(self._statements)
+        self._queue: deque[_Write] = deque()
+        self._drain: asyncio.Task[None] | None = None
+        self._alone: set[asyncio.Task[None]] = set()
+
+    async def transact(self, work: Work[T]) -> T:
+        """See Store."""
+        write = _Write(work, asyncio.get_running_loop().create_future())
+        self._queue.append(write)
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drain_queue())
+        result: T = await write.done
+        return result
+
+    async def settle(self) -> None:
+        """See Store."""
+        while self._drain is not None or self._alone:
+            await asyncio.gather(*([self._drain] if self._drain else []), *self._alone)
+
+    async def close(self) -> None:
+        """Finish the writes that are under way, then close the connections."""
+        await self.settle()
+        await self.pool.pool.close()
+
+    # --- Together -----------------------------------------------------------------------------------------------------
+
+    async def _drain_queue(self) -> None:
+        try:
+            while self._queue:
+                await self._gather()
+                writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
+                await self._together(writes)
+        finally:
+            self._drain = None
+
+    async def _gather(self) -> None:
+        """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it."""
+        waiting = 0
+        while waiting < len(self._queue) < LARGEST_GROUP:
+            waiting = len(self._queue)
+            await asyncio.sleep(0)
+
+    async def _together(self, writes: list[_Write]) -> None:
+        group = Group([write.work for write in writes])
+        try:
+            async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+                await _committed(connection, lambda: _carry_out(group, connection))
+        except OutcomeUnknown as error:
+            for write in writes:
+                write.finish(None, error)
+            return
+        except TRANSIENT:
+            self._each_alone(writes)
+            return
+        except Exception as error:
+            told = failure(error) if isinstance(error, asyncpg.PostgresError) else error
+            for write in writes:
+                write.finish(None, told)
+            return
+        for write, member in zip(writes, group.members, strict=True):
+            if member.needs_own and member.error is None:
+                self._each_alone([write])
+            else:
+                write.finish(member.result, member.error)
+
+    # --- Alone --------------------------------------------------------------------------------------------------------
+
+    def _each_alone(self, writes: Sequence[_Write]) -> None:
+        for write in writes:
+            task = asyncio.create_task(self._do_alone(write))
+            self._alone.add(task)
+            task.add_done_callback(self._alone.discard)
+
+    async def _do_alone(self, write: _Write) -> None:
+        try:
+            result = await self._tried_alone(write.work)
+        except Exception as error:
+            write.finish(None, error)
+        else:
+            write.finish(result, None)
+
+    async def _tried_alone(self, work: Work[T]) -> T:
+        pauses = Pauses(self.pool.patience_seconds)
+        while True:
+            try:
+                async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+                    return await _committed(connection, lambda: _carry_out_alone(work, connection))
+            except TRANSIENT as error:
+                await pauses.rest(error)
+            except asyncpg.PostgresError as error:
+                raise failure(error) from error
+
+
+async def _carry_out(group: Group, connection: Connection) -> None:
+    """Ask what the works ask until all are done, and write what they write."""
+    direct = DirectStatements(connection)
+    while asked := group.run():
+        for questions in asked:
+            group.answer(questions, await _answers(questions, connection))
+    await _store_replaced(group, connection)
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    for statement, values in group.writes:
+        if f"{statement}s" in QUERIES:
+            runs.setdefault(statement, []).append(values)
+        else:
+            await direct.change(statement, **values)
+    for statement, lines in runs.items():
+        await direct.many(statement, lines)
+    if group.deeds and group.chain is not None:
+        await write_deeds(direct, group.deeds, group.chain)
+
+
+async def _answers(questions: Questions, connection: Connection) -> list[Any]:
+    return await connection.fetch(QUERIES[questions.statement].sql, *columns(questions.asked, questions.statement))
+
+
+async def _store_replaced(group: Group, connection: Connection) -> None:
+    if not group.replaced:
+        return
+    names = ("kind", "id", "owner", "revision", "created_at", "updated_at", "body", "secrets", "etag", "base", "seq")
+    lines = [{**dict(zip(names, new.row, strict=True)), "was": new.was} for new in group.replaced.values()]
+    status = await connection.execute(QUERIES["replace_documents"].sql, *columns(lines, "replace_documents"))
+    if int(status.rpartition(" ")[2]) != len(lines):
+        raise asyncpg.SerializationError("a document that was locked was changed")
+
+
+async def _carry_out_alone(work: Work[T], connection: Connection) -> T:
+    statements = DirectStatements(connection)
+    transaction = Transaction(statements)
+    result = await work(transaction)
+    if transaction.deeds and transaction.sealed_with is not None:
+        await write_deeds(statements, transaction.deeds, transaction.sealed_with)
+    return result
+
+
+async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` returns, once what it wrote is on disk. When it raises, nothing is stored."""
+    await connection.execute("BEGIN")
+    try:
+        result = await work()
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    try:
+        await connection.execute("COMMIT")
+    except GONE as error:
+        connection.terminate()
+        problem = "The connection to the database broke while it stored the change."
+        raise OutcomeUnknown(problem) from error
+    return result
+
+
+async def _roll_back(connection: Connection) -> None:
+    try:
+        await connection.execute("ROLLBACK")
+    except ANY:
+        connection.terminate()
+
+
+# --- Opening ----------------------------------------------------------------------------------------------------------
+
+
+async def open_postgres(url: str, *, most_connections: int, statement_seconds: float) -> PostgresStore:
+    """Connect, and bring the schema up to date. Raises StorageFailure and NewerSchema."""
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=max(most_connections, SHORTEST_POOL),
+            timeout=PATIENCE_SECONDS,
+            command_timeout=2 * statement_seconds,
+            statement_cache_size=512,
+            max_inactive_connection_lifetime=0,
+            reset=_leave_as_it_is,
+            server_settings={
+                "application_name": "palace",
+                "statement_timeout": str(int(1000 * statement_seconds)),
+                "lock_timeout": str(int(1000 * LOCK_SECONDS)),
+                "idle_in_transaction_session_timeout": str(int(2000 * statement_seconds)),
+                "jit": "off",
+            },
+        )
+    except (ValueError, *ANY) as error:
+        raise StorageFailure(f"The database cannot be reached: {error}") from error
+    try:
+        async with pool.acquire() as connection:
+            await migrate(connection)
+    except asyncpg.PostgresError as error:
+        await pool.close()
+        raise failure(error) from error
+    except BaseException:
+        await pool.close()
+        raise
+    return PostgresStore(pool)
+
+
+async def _leave_as_it_is(_: Any) -> None:
+    """No transaction, no setting and no lock outlives the use of a connection: none needs cleaning."""

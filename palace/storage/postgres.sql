@@ -1,0 +1,512 @@
+-- The statements of sqlite.sql, as PostgreSQL wants them, and behind them those that many works of one server share.
+-- Only what CockroachDB understands, too, but for the order of locking (docs/decisions/0017-postgresql.md).
+
+-- name: get_document
+-- One document that the account may read: its own, or a stock object (owner 0).
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq
+FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
+
+-- name: get_document_with_deleted
+-- The same, also when the account has deleted it and it can still be restored; and when it was deleted.
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq, deleted_at
+FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account);
+
+-- name: read_document
+-- Only what is shown of one document that the account may read: the whole work of a GET.
+SELECT body, etag, revision FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
+
+-- name: insert_document
+-- A new document; nothing is stored and no row comes back when the id exists.
+INSERT INTO documents (kind, id, owner, revision, base, etag, created_at, updated_at, secrets, body)
+VALUES (:kind, :id, :owner, :revision, :base, :etag, :created_at, :updated_at, :secrets, :body)
+ON CONFLICT DO NOTHING RETURNING seq;
+
+-- name: replace_document
+-- The next revision, guarded by the one it started from: changes no row when another write came first.
+UPDATE documents
+SET revision = revision + 1, updated_at = :updated_at, body = :body, secrets = :secrets, etag = :etag, base = :base,
+    deleted_at = NULL
+WHERE seq = :seq AND revision = :revision;
+
+-- name: mark_document_deleted
+-- Guarded like replace_document. The row stays until delete_old_documents takes it away.
+UPDATE documents SET revision = revision + 1, base = :base, deleted_at = :deleted_at
+WHERE seq = :seq AND revision = :revision;
+
+-- name: delete_document
+-- Guarded like replace_document. Revisions and secrets go with it.
+DELETE FROM documents WHERE seq = :seq AND revision = :revision;
+
+-- name: delete_old_documents
+-- The first documents that were deleted before a time, and all that is remembered of them; not those that another
+-- server takes away just now.
+DELETE FROM documents
+WHERE seq IN (
+    SELECT seq FROM documents WHERE deleted_at < :before ORDER BY deleted_at LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING kind, id, owner, revision;
+
+-- name: page_oldest_first
+-- Stock objects and the account's own, merged in the order of creation; each half walks its index.
+SELECT body FROM (
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+    UNION ALL
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+) ORDER BY seq LIMIT :limit OFFSET :offset;
+
+-- name: page_newest_first
+-- The same, backwards.
+SELECT body FROM (
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+    UNION ALL
+    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+) ORDER BY seq DESC LIMIT :limit OFFSET :offset;
+
+-- name: count_documents
+-- How many objects the list has; read from the index alone.
+SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL;
+
+-- name: search_documents
+-- What a list asks for: a part of the name or the whole id, ids, and one of the values of each label.
+SELECT body FROM documents
+LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
+WHERE documents.kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
+  AND (:search = '' OR documents.id = :search OR strpos(name.folded, :folded) > 0)
+  AND (CAST(:ids AS text) IS NULL OR documents.id IN (SELECT json_array_elements_text(CAST(:ids AS json))))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(CAST(:labels AS json)) AS wanted (label, choices)
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE labels.document = documents.seq AND labels.label = wanted.label
+            AND labels.folded IN (SELECT json_array_elements_text(wanted.choices))))
+ORDER BY CASE WHEN :stock_first THEN CASE WHEN owner = 0 THEN 0 ELSE 1 END END,
+         CASE WHEN :order = 'name' THEN name.folded END,
+         CASE WHEN :order = 'name_backwards' THEN name.folded END DESC,
+         CASE WHEN :order = 'newest' THEN -seq ELSE seq END
+LIMIT :limit OFFSET :offset;
+
+-- name: count_found_documents
+-- How many objects that list has.
+SELECT count(*) FROM documents
+LEFT JOIN labels AS name ON name.document = documents.seq AND name.label = 'name'
+WHERE documents.kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL
+  AND (:search = '' OR documents.id = :search OR strpos(name.folded, :folded) > 0)
+  AND (CAST(:ids AS text) IS NULL OR documents.id IN (SELECT json_array_elements_text(CAST(:ids AS json))))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(CAST(:labels AS json)) AS wanted (label, choices)
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE labels.document = documents.seq AND labels.label = wanted.label
+            AND labels.folded IN (SELECT json_array_elements_text(wanted.choices))));
+
+-- name: values_of_label
+-- The different values of a label among an account's documents, in order.
+SELECT DISTINCT value FROM labels JOIN documents ON documents.seq = labels.document
+WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label AND strpos(folded, :folded) > 0
+ORDER BY value LIMIT :limit OFFSET :offset;
+
+-- name: count_values_of_label
+-- How many different values there are.
+SELECT count(DISTINCT value) FROM labels JOIN documents ON documents.seq = labels.document
+WHERE kind = :kind AND owner = :account AND deleted_at IS NULL AND label = :label AND strpos(folded, :folded) > 0;
+
+-- name: document_exists
+-- Whether the account may read such an object.
+SELECT 1 FROM documents WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL;
+
+-- name: insert_use
+-- A document refers to an object, at a place.
+INSERT INTO uses (document, pointer, kind, id) VALUES (:document, :pointer, :kind, :id)
+ON CONFLICT (document, pointer) DO UPDATE SET kind = excluded.kind, id = excluded.id;
+
+-- name: delete_use
+-- A document refers to nothing at a place any more.
+DELETE FROM uses WHERE document = :document AND pointer = :pointer;
+
+-- name: users_of_object
+-- Who refers to an object, and where.
+SELECT documents.kind, documents.id, (SELECT value FROM labels WHERE labels.document = seq AND label = 'name'), pointer
+FROM uses JOIN documents ON documents.seq = uses.document
+WHERE uses.kind = :kind AND uses.id = :id AND owner = :account AND deleted_at IS NULL
+ORDER BY seq, pointer;
+
+-- name: insert_label
+-- Lists find a document by this.
+INSERT INTO labels (document, label, value, folded) VALUES (:document, :label, :value, :folded) ON CONFLICT DO NOTHING;
+
+-- name: delete_label
+-- Lists do not find a document by this any more.
+DELETE FROM labels WHERE document = :document AND label = :label AND value = :value;
+
+-- name: claim_name
+-- Takes a name; changes no row when it is taken.
+INSERT INTO claims (scope, name, kind, id) VALUES (:scope, :name, :kind, :id) ON CONFLICT DO NOTHING;
+
+-- name: release_name
+-- Gives a name back, if this object holds it.
+DELETE FROM claims WHERE scope = :scope AND name = :name AND kind = :kind AND id = :id;
+
+-- name: release_all_names
+-- Gives back every name that an object holds, before it is deleted.
+DELETE FROM claims WHERE kind = :kind AND id = :id;
+
+-- name: is_claimed
+-- Whether anybody holds the name.
+SELECT 1 FROM claims WHERE scope = :scope AND name = :name;
+
+-- name: find_key
+-- The key with this SHA-256, revoked or not.
+SELECT key_id, digest, account, revoked_at FROM keys WHERE digest = :digest;
+
+-- name: list_keys
+-- Every key with the name of its account, oldest first.
+SELECT key_id, digest, keys.account, accounts.name, label, hint, keys.created_at, revoked_at
+FROM keys JOIN accounts ON accounts.account = keys.account
+ORDER BY keys.created_at, key_id;
+
+-- name: insert_key
+-- A new key; changes no row when it exists.
+INSERT INTO keys (key_id, digest, account, label, hint, created_at)
+VALUES (:key_id, :digest, :account, :label, :hint, :created_at) ON CONFLICT DO NOTHING;
+
+-- name: revoke_key
+-- Ends a key; one that is revoked already keeps its first date.
+UPDATE keys SET revoked_at = :revoked_at WHERE key_id = :key_id AND revoked_at IS NULL RETURNING account;
+
+-- name: find_account
+-- The number of the account with this name.
+SELECT account FROM accounts WHERE name = :name;
+
+-- name: insert_account
+-- A new account; its number is the next one. No row comes back when the name exists.
+INSERT INTO accounts (name, created_at) VALUES (:name, :created_at) ON CONFLICT DO NOTHING RETURNING account;
+
+-- name: insert_revision
+-- One change of a document; the primary key refuses a number that exists.
+INSERT INTO revisions (document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about,
+                       secrets, content)
+VALUES (:document, :number, :base, :created_at, :action, :etag, :key_id, :request_id, :comment, :touched, :about,
+        :secrets, :content);
+
+-- name: page_of_revisions
+-- The newest revisions of a document before a number.
+SELECT document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about, secrets, content
+FROM revisions
+WHERE document = :document AND number < :before
+ORDER BY number DESC LIMIT :limit;
+
+-- name: chain_of_revision
+-- What a revision is made of: the whole document that it builds on, and every patch from there to it.
+SELECT document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about, secrets, content
+FROM revisions
+WHERE document = :document AND number <= :number
+  AND number >= (SELECT base FROM revisions WHERE document = :document AND number = :number)
+ORDER BY number;
+
+-- name: last_revisions_that_touched
+-- For every place that a revision of a document touched, the last one that did, and when. A zero byte, which no text
+-- here can hold, shows as its picture.
+SELECT DISTINCT ON (place) place, number, created_at
+FROM (
+    SELECT json_array_elements_text(CAST(replace(convert_from(touched, 'UTF8'), '\u0000', '\u2400') AS json)) AS place,
+           number, created_at
+    FROM revisions WHERE document = :document
+) AS touching
+WHERE place <> ''
+ORDER BY place, number DESC;
+
+-- name: revisions_without_places
+-- Those that do not tell which members they touched, newest first, each with the number of the one before.
+SELECT number, created_at,
+       (SELECT max(number) FROM revisions AS earlier
+        WHERE earlier.document = revisions.document AND earlier.number < revisions.number)
+FROM revisions
+WHERE document = :document AND (touched = convert_to('[""]', 'UTF8') OR action = 'baseline')
+ORDER BY number DESC;
+
+-- name: newest_revision_with_etag
+-- The last time that the document said what this tag stands for.
+SELECT number FROM revisions WHERE document = :document AND etag = :etag ORDER BY number DESC LIMIT 1;
+
+-- name: insert_secret
+-- A sealed secret of a document.
+INSERT INTO secrets (secret, document, place, sealed) VALUES (:secret, :document, :place, :sealed);
+
+-- name: get_secret
+-- A sealed secret by its id.
+SELECT sealed FROM secrets WHERE secret = :secret;
+
+-- name: some_secret
+-- Any one sealed secret with its place.
+SELECT place, sealed FROM secrets LIMIT 1;
+
+-- name: all_secrets
+-- Every sealed secret with its place.
+SELECT secret, place, sealed FROM secrets;
+
+-- name: replace_secret
+-- The same secret, sealed anew.
+UPDATE secrets SET sealed = :sealed WHERE secret = :secret;
+
+-- name: find_answer
+-- The first answer under an idempotency key, if it is young enough.
+SELECT fingerprint, status, headers, body, is_spelled
+FROM answers
+WHERE account = :account AND key = :key AND created_at >= :since;
+
+-- name: insert_answer
+-- The first answer under a key; one that is too old makes way, and changes no row where there is one that is not.
+INSERT INTO answers (account, key, created_at, fingerprint, status, headers, body, is_spelled)
+VALUES (:account, :key, :created_at, :fingerprint, :status, :headers, :body, :is_spelled)
+ON CONFLICT (account, key) DO UPDATE
+SET created_at = excluded.created_at, fingerprint = excluded.fingerprint, status = excluded.status,
+    headers = excluded.headers, body = excluded.body, is_spelled = excluded.is_spelled
+WHERE answers.created_at < :since;
+
+-- name: delete_old_answers
+-- The first answers that are no longer replayed.
+DELETE FROM answers
+WHERE (account, key) IN (
+    SELECT account, key FROM answers WHERE created_at < :before ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED);
+
+-- name: get_server_secret
+-- A sealed secret of the server's own.
+SELECT sealed FROM server_secrets WHERE name = :name;
+
+-- name: all_server_secrets
+-- Every one of them.
+SELECT name, sealed FROM server_secrets;
+
+-- name: add_server_secret
+-- A new one; changes no row when there is one already.
+INSERT INTO server_secrets (name, sealed) VALUES (:name, :sealed) ON CONFLICT DO NOTHING;
+
+-- name: put_server_secret
+-- A new one, or the same one sealed anew.
+INSERT INTO server_secrets (name, sealed) VALUES (:name, :sealed)
+ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed;
+
+-- name: end_of_audit
+-- Of a chain that nobody else writes to just now: its number, that of its last row, and the tag of its head. It is ours
+-- until the commit.
+SELECT chain, greatest(seq, (SELECT coalesce(max(seq), 0) FROM audit WHERE audit.chain = head.chain)), tag
+FROM audit_heads AS head ORDER BY chain LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: end_of_audit_in_turn
+-- The same of the first chain, when others write to all of them: ours once they have committed.
+SELECT chain, greatest(seq, (SELECT coalesce(max(seq), 0) FROM audit WHERE audit.chain = head.chain)), tag
+FROM audit_heads AS head ORDER BY chain LIMIT 1 FOR UPDATE;
+
+-- name: end_of_audit_without_head
+-- Where every head was taken away: an empty tag, which fits no row.
+SELECT CAST(0 AS bigint), coalesce(max(seq), 0), CAST('' AS bytea) FROM audit WHERE chain = 0;
+
+-- name: insert_audit
+-- The next row of a chain.
+INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
+VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
+
+-- name: audit_heads
+-- The heads as they are.
+SELECT seq, tag, chain FROM audit_heads ORDER BY chain;
+
+-- name: add_audit_head
+-- A chain begins; changes no row when it has begun already.
+INSERT INTO audit_heads (chain, seq, tag) VALUES (:chain, :seq, :tag) ON CONFLICT DO NOTHING;
+
+-- name: put_audit_head
+-- A chain ends here.
+INSERT INTO audit_heads (chain, seq, tag) VALUES (:chain, :seq, :tag)
+ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, tag = excluded.tag;
+
+-- name: audit_rows
+-- A chain from a row on, in order.
+SELECT chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac
+FROM audit WHERE chain = :chain AND seq >= :first ORDER BY seq LIMIT :most;
+
+-- name: account_names
+-- The name of every account.
+SELECT account, name FROM accounts;
+
+-- name: open_draft
+-- The draft of a document that waits to be published: one look into a small index.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND state = 'open';
+
+-- name: get_draft
+-- A draft of a document, in whatever state.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND number = :number;
+
+-- name: page_of_drafts
+-- The newest drafts of a document before a number.
+SELECT document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets, base, body
+FROM drafts
+WHERE document = :document AND number < :before
+ORDER BY number DESC LIMIT :limit;
+
+-- name: put_draft
+-- A draft as it is now, new or not; changes no row when it is open and another one is, too.
+INSERT INTO drafts (document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets,
+                    base, body)
+SELECT CAST(:document AS bigint), CAST(:number AS bigint), CAST(:state AS text), CAST(:base_revision AS bigint),
+       CAST(:key_id AS text), CAST(:created_at AS text), CAST(:updated_at AS text), CAST(:etag AS text),
+       CAST(:base_secrets AS bytea), CAST(:secrets AS bytea), CAST(:base AS bytea), CAST(:body AS bytea)
+WHERE :state <> 'open'
+   OR NOT EXISTS (SELECT 1 FROM drafts WHERE document = :document AND state = 'open' AND number <> :number)
+ON CONFLICT (document, number) DO UPDATE
+SET state = excluded.state, base_revision = excluded.base_revision, key_id = excluded.key_id,
+    updated_at = excluded.updated_at, etag = excluded.etag, base_secrets = excluded.base_secrets,
+    secrets = excluded.secrets, base = excluded.base, body = excluded.body;
+
+-- name: insert_job
+-- Work to be done for a document.
+INSERT INTO jobs (job, kind, document, state, attempts, due_at, input)
+VALUES (:job, :kind, :document, 'waiting', 0, :due_at, :input);
+
+-- name: due_jobs
+-- The jobs whose time has come, oldest first, with the objects they are for; so few of each account that, with those at
+-- work, no account has more than its share.
+SELECT job, kind, attempts, input, document, object_kind, id, owner
+FROM (
+    SELECT job, jobs.kind, attempts, input, document, documents.kind AS object_kind, id, owner, due_at,
+           row_number() OVER (PARTITION BY owner ORDER BY due_at, job) AS place
+    FROM jobs JOIN documents ON documents.seq = jobs.document
+    WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
+) AS due
+WHERE place + (
+    SELECT count(*) FROM jobs JOIN documents ON documents.seq = jobs.document
+    WHERE state = 'running' AND documents.owner = due.owner
+) <= :share
+ORDER BY due_at, job LIMIT :most;
+
+-- name: start_job
+-- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
+-- else was faster.
+UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = :until
+WHERE job = :job AND state = 'waiting';
+
+-- name: extend_job
+-- It is being worked at for longer.
+UPDATE jobs SET leased_until = :until WHERE job = :job AND attempts = :attempts AND state = 'running';
+
+-- name: held_job
+-- Whether this attempt is still the one that counts.
+SELECT 1 FROM jobs WHERE job = :job AND attempts = :attempts AND state = 'running';
+
+-- name: put_job
+-- What became of an attempt.
+UPDATE jobs SET state = :state, attempts = :attempts, due_at = :due_at WHERE job = :job;
+
+-- name: recover_jobs
+-- Nobody works at them any more.
+UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND leased_until < :now;
+
+-- name: insert_file
+-- A file that goes with its document.
+INSERT INTO files (name, document, created_at, media_type, body)
+VALUES (:name, :document, :created_at, :media_type, :body);
+
+-- name: get_file
+-- A file, unless its document is deleted.
+SELECT media_type, files.body FROM files JOIN documents ON documents.seq = files.document
+WHERE name = :name AND deleted_at IS NULL;
+
+-- Locked, as a transaction reads them that may write: nobody else changes the row before the commit. ------------------
+
+-- name: lock_document
+-- get_document, to be changed.
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq
+FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL
+FOR NO KEY UPDATE;
+
+-- name: lock_document_with_deleted
+-- get_document_with_deleted, to be changed.
+SELECT kind, id, owner, revision, created_at, updated_at, body, secrets, etag, base, seq, deleted_at
+FROM documents
+WHERE kind = :kind AND id = :id AND owner IN (0, :account)
+FOR NO KEY UPDATE;
+
+-- name: hold_document
+-- document_exists, and it goes on to exist.
+SELECT 1 FROM documents WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL FOR SHARE;
+
+-- The same question of many at once: `place` counts the questions from 1. -----------------------------------------------
+
+-- name: lock_documents
+-- lock_document, whoever owns it; in the order of their numbers, so that two groups do not wait for each other.
+SELECT place, documents.kind, documents.id, documents.owner, documents.revision, documents.created_at, documents.updated_at, documents.body, documents.secrets, documents.etag, documents.base, documents.seq
+FROM unnest(CAST(:kind AS text[]), CAST(:id AS text[])) WITH ORDINALITY AS asked (kind, id, place)
+JOIN documents ON documents.kind = asked.kind AND documents.id = asked.id
+WHERE deleted_at IS NULL
+ORDER BY seq FOR NO KEY UPDATE OF documents;
+
+-- name: hold_documents
+-- hold_document.
+SELECT place, 1
+FROM unnest(CAST(:kind AS text[]), CAST(:id AS text[]), CAST(:account AS bigint[]))
+     WITH ORDINALITY AS asked (kind, id, account, place)
+JOIN documents ON documents.kind = asked.kind AND documents.id = asked.id
+WHERE owner IN (0, asked.account) AND deleted_at IS NULL
+ORDER BY seq FOR SHARE OF documents;
+
+-- name: read_documents
+-- read_document.
+SELECT place, body, etag, revision
+FROM unnest(CAST(:kind AS text[]), CAST(:id AS text[]), CAST(:account AS bigint[]))
+     WITH ORDINALITY AS asked (kind, id, account, place)
+JOIN documents ON documents.kind = asked.kind AND documents.id = asked.id
+WHERE owner IN (0, asked.account) AND deleted_at IS NULL;
+
+-- name: find_keys
+-- find_key.
+SELECT place, key_id, keys.digest, account, revoked_at
+FROM unnest(CAST(:digest AS bytea[])) WITH ORDINALITY AS asked (digest, place)
+JOIN keys ON keys.digest = asked.digest;
+
+-- name: open_drafts
+-- open_draft.
+SELECT place, drafts.document, number, state, base_revision, key_id, created_at, updated_at, etag, base_secrets, secrets,
+       base, body
+FROM unnest(CAST(:document AS bigint[])) WITH ORDINALITY AS asked (document, place)
+JOIN drafts ON drafts.document = asked.document AND state = 'open';
+
+-- name: get_secrets
+-- get_secret.
+SELECT place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
+JOIN secrets ON secrets.secret = asked.secret;
+
+-- What many write at once. ----------------------------------------------------------------------------------------------
+
+-- name: replace_documents
+-- replace_document; `was` is the revision that guards it.
+UPDATE documents
+SET revision = new.revision, updated_at = new.updated_at, body = new.body, secrets = new.secrets, etag = new.etag,
+    base = new.base, deleted_at = NULL
+FROM unnest(CAST(:seq AS bigint[]), CAST(:was AS bigint[]), CAST(:revision AS bigint[]), CAST(:updated_at AS text[]),
+            CAST(:body AS bytea[]), CAST(:secrets AS bytea[]), CAST(:etag AS text[]), CAST(:base AS bigint[]))
+     AS new (seq, was, revision, updated_at, body, secrets, etag, base)
+WHERE documents.seq = new.seq AND documents.revision = new.was;
+
+-- name: insert_revisions
+-- insert_revision.
+INSERT INTO revisions (document, number, base, created_at, action, etag, key_id, request_id, comment, touched, about,
+                       secrets, content)
+SELECT * FROM unnest(
+    CAST(:document AS bigint[]), CAST(:number AS bigint[]), CAST(:base AS bigint[]), CAST(:created_at AS text[]),
+    CAST(:action AS text[]), CAST(:etag AS text[]), CAST(:key_id AS text[]), CAST(:request_id AS text[]),
+    CAST(:comment AS text[]), CAST(:touched AS bytea[]), CAST(:about AS bytea[]), CAST(:secrets AS bytea[]),
+    CAST(:content AS bytea[]));
+
+-- name: insert_audits
+-- insert_audit.
+INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
+SELECT * FROM unnest(
+    CAST(:chain AS bigint[]), CAST(:seq AS bigint[]), CAST(:at AS text[]), CAST(:account AS bigint[]),
+    CAST(:key_id AS text[]), CAST(:action AS text[]), CAST(:kind AS text[]), CAST(:id AS text[]),
+    CAST(:revision AS bigint[]), CAST(:request_id AS text[]), CAST(:mac AS bytea[]));

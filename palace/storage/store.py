@@ -1,0 +1,32 @@
+"""What every store is: documents are read at once, and written in transactions."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from palace.storage.transaction import Transaction
+
+T = TypeVar("T")
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Store(Protocol):
+    """A place where documents are kept."""
+
+    reading: Transaction
+    """reads what is committed"""
+    is_shared: bool
+    """whether other servers work on the same database"""
+
+    async def transact(self, work: Work[T]) -> T:
+        """Run `work` in a transaction and return its result once that is on disk.
+
+        When `work` raises, nothing of it is stored. It must await nothing but the verbs of its transaction, and bear
+        being run again. Raises StorageFailure when the database cannot take the write, and OutcomeUnknown when nobody
+        knows whether it did.
+        """
+
+    async def settle(self) -> None:
+        """Wait for the writes that are under way."""
+
+    async def close(self) -> None:
+        """Finish the writes that are under way, then let go of the database."""
