@@ -98,10 +98,15 @@ def test_modules_and_functions_stay_within_their_budgets(path: Path) -> None:
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{node.name} is too long"
 
 
-def test_every_migration_has_a_number_of_its_own() -> None:
-    numbers = [path.name.split("_")[0] for path in (ROOT / "palace/storage/migrations").glob("*.sql")]
-    assert len(numbers) == len(set(numbers)) > 0
-    assert sorted(map(int, numbers)) == list(range(1, len(numbers) + 1))
+def migration_numbers(database: str) -> list[int]:
+    folder = ROOT / "palace/storage/migrations" / database
+    return sorted(int(path.name.split("_")[0]) for path in folder.glob("*.sql"))
+
+
+def test_every_migration_has_a_number_of_its_own_and_both_databases_come_to_the_same() -> None:
+    sqlite, postgres = migration_numbers("sqlite"), migration_numbers("postgres")
+    assert sqlite == list(range(1, len(sqlite) + 1))
+    assert postgres == sqlite[-len(postgres) :], "PostgreSQL began with a later schema, and goes on in step"
 
 
 def test_the_page_on_the_layout_names_every_part_from_the_top_down() -> None:

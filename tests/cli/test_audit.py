@@ -229,7 +229,7 @@ TAMPERING = [
     pytest.param("DELETE FROM audit_heads", ["The head of the log is missing"], id="a removed head"),
     pytest.param("DELETE FROM audit; DELETE FROM audit_heads", ["The head of the log is missing"], id="all of it"),
     pytest.param(
-        "INSERT INTO audit SELECT seq + 1, at, account, key_id, action, kind, id, revision, request_id, mac"
+        "INSERT INTO audit SELECT chain, seq + 1, at, account, key_id, action, kind, id, revision, request_id, mac"
         " FROM audit ORDER BY seq DESC LIMIT 1",
         ["was inserted"],
         id="an inserted row",

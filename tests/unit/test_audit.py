@@ -67,7 +67,7 @@ def test_any_altered_field_is_found_and_only_its_row_is_named(deeds, data):
     rows, head = log_of(deeds)
     place = data.draw(st.integers(0, len(rows) - 1))
     field = data.draw(st.sampled_from([*Deed._fields, "mac"]))
-    seq, deed, mac = rows[place]
+    seq, deed, mac, _ = rows[place]
     if field == "mac":
         rows[place] = Row(seq, deed, data.draw(st.binary(max_size=40).filter(lambda other: other != mac)))
     else:
