@@ -11,6 +11,7 @@ commit. A connection that breaks during the commit leaves open whether it took p
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -113,7 +114,7 @@ class PostgresStore:
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
         try:
-            async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+            async with self.pool.connection() as connection:
                 await _committed(connection, lambda: _carry_out(group, connection))
         except OutcomeUnknown as error:
             for write in writes:
@@ -153,7 +154,7 @@ class PostgresStore:
         pauses = Pauses(self.pool.patience_seconds)
         while True:
             try:
-                async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+                async with self.pool.connection() as connection:
                     return await _committed(connection, lambda: _carry_out_alone(work, connection))
             except TRANSIENT as error:
                 await pauses.rest(error)
@@ -214,7 +215,7 @@ async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -
     try:
         await connection.execute("COMMIT")
     except GONE as error:
-        connection.terminate()
+        _abandon(connection)
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
     return result
@@ -224,6 +225,12 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
     except ANY:
+        _abandon(connection)
+
+
+def _abandon(connection: Connection) -> None:
+    """Close it at once. One that broke may have left the pool already, which is no other error than that it broke."""
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
