@@ -25,8 +25,8 @@ def settings_page() -> str:
             "",
             "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and",
             "an empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
-            "`--no-log-requests`. The master key is no flag, because every user of a machine sees the flags of its",
-            "processes. This page is generated from `palace/settings.py`.",
+            "`--no-log-requests`. The master key and the token of the metrics are no flags, because every user of a",
+            "machine sees the flags of its processes. This page is generated from `palace/settings.py`.",
             *rows,
             "",
         ]

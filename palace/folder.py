@@ -65,8 +65,24 @@ def master_keys(settings: Settings, ids: Ids) -> MasterKeys:
         return MasterKeys(read_master_keys(Path(settings.master_key_file)), None)
     if settings.ephemeral:
         return MasterKeys((ids.random_bytes(KEY_BYTES),), None)
-    file = Path(settings.master_key_file) if settings.master_key_file else settings.data / MASTER_KEY
+    file = master_key_file(settings)
     database = settings.data / DATABASE
     if not settings.database and database.exists() and not file.exists():
         raise VaultError(f"{file} is missing. Only it opens the secrets in {database}: put it back.")
     return MasterKeys(load_master_keys(file, ids), file)
+
+
+def master_key_file(settings: Settings) -> Path:
+    """Where the master key is when it does not come with the settings."""
+    return Path(settings.master_key_file) if settings.master_key_file else settings.data / MASTER_KEY
+
+
+def known_master_keys(settings: Settings) -> MasterKeys:
+    """The master keys that are there; none is ever made. Raises VaultError."""
+    if settings.master_key:
+        return MasterKeys(parse_master_keys(settings.master_key), None)
+    file = master_key_file(settings)
+    if not file.exists():
+        problem = f"{file} is missing: the master key is in no backup and no export."
+        raise VaultError(f"{problem} Put the one there that belongs to them, readable by you only, and try again.")
+    return MasterKeys(read_master_keys(file), file)

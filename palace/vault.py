@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from palace.files import sync_folder
 from palace.ids import Ids
 
 KEY_BYTES = 32
@@ -77,7 +78,7 @@ def load_master_keys(path: Path, ids: Ids) -> tuple[bytes, ...]:
         raise VaultError(f"The master key {path} cannot be made: {error.strerror}.") from error
     key = ids.random_bytes(KEY_BYTES)
     _write(descriptor, (key,))
-    _sync_folder(path.resolve().parent)
+    sync_folder(path.resolve().parent)
     return (key,)
 
 
@@ -106,7 +107,7 @@ def write_master_keys(path: Path, keys: Sequence[bytes]) -> None:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
         _write(descriptor, keys)
         beside.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise VaultError(f"The master key {path} cannot be written: {error.strerror}.") from error
 
@@ -116,12 +117,3 @@ def _write(descriptor: int, keys: Sequence[bytes]) -> None:
         file.write("".join(key.hex() + "\n" for key in keys))
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

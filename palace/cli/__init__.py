@@ -5,12 +5,16 @@ import typer
 from palace import __version__
 from palace.cli.apply import apply
 from palace.cli.audit import audit
+from palace.cli.backup import backup_command, restore_command
+from palace.cli.doctor import doctor_command
 from palace.cli.flags import GroupedCommand
 from palace.cli.keys import keys
+from palace.cli.migrate import schema
 from palace.cli.pal import pal
 from palace.cli.plan import plan
 from palace.cli.pull import pull
 from palace.cli.serve import serve_command
+from palace.cli.transfer import export_command, import_command
 
 app = typer.Typer(
     name="palace",
@@ -27,6 +31,12 @@ app.command("pull")(pull)
 app.command("plan")(plan)
 app.command("apply")(apply)
 app.add_typer(audit, name="audit")
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
+app.command("export")(export_command)
+app.command("import")(import_command)
+app.add_typer(schema, name="migrate")
+app.command("doctor")(doctor_command)
 
 
 @app.command()

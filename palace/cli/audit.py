@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
-from palace.audit import Check, Expected, Finding, Row
+from palace.audit import Expected
+from palace.audit_log import check_log, last_rows
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, with_services
 from palace.clock import timestamp
@@ -41,26 +42,17 @@ def verify(
     Rows that were altered, removed, inserted or moved are named, and the exit code is 1.
     """
     expected = _expected(expect)
-    check, findings = with_services(flags, lambda services: _checked(services, expected))
+    checks, findings = with_services(flags, lambda services: check_log(services, expected))
     if findings:
         for finding in findings[:MOST_FINDINGS_SHOWN]:
             print(finding.text)
         if len(findings) > MOST_FINDINGS_SHOWN:
             print(f"… and {len(findings) - MOST_FINDINGS_SHOWN} more.")
         complain("the audit log was tampered with, or damaged.")
-    assert check.last is not None
-    print(f"The audit log is whole: {check.count} {'row' if check.count == 1 else 'rows'}.")
-    print(f"Head: seq {check.last.seq}, mac {check.last.mac.hex()}")
-
-
-async def _checked(services: Services, expected: Expected | None) -> tuple[Check, list[Finding]]:
-    reading, findings = services.store.reading, []
-    async with reading.snapshot() as tx:
-        heads = await tx.audit_heads()
-        check = Check(services.chain, heads[0] if heads else None, expected)
-        async for row in tx.audit_rows():
-            findings += check.feed(row)
-    return check, findings + check.finish()
+    count = sum(check.count for check in checks)
+    print(f"The audit log is whole: {count} {'row' if count == 1 else 'rows'}.")
+    for row in [check.last for check in checks if check.last]:
+        print(f"Head{f' of chain {row.chain}' if row.chain else ''}: seq {row.seq}, mac {row.mac.hex()}")
 
 
 def _expected(text: str) -> Expected | None:
@@ -79,17 +71,10 @@ def head(flags: dict[str, Any]) -> None:
 
     Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
     """
-
-    async def last_row(services: Services) -> Row | None:
-        reading = services.store.reading
-        async with reading.snapshot() as tx:
-            ends = await tx.audit_heads()
-            rows = [row async for row in tx.audit_rows(0, ends[0].seq)] if ends else []
-        return rows[0] if rows and services.chain.head(rows[0].seq, rows[0].mac) == ends[0] else None
-
-    row = with_services(flags, last_row)
-    if row is None:
+    rows = with_services(flags, last_rows)
+    if rows is None:
         complain("the end of the audit log is not as it was written; see `palace audit verify`.")
+    row = rows[0]
     print(f"{row.seq}:{row.mac.hex()}")
 
 

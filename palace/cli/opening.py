@@ -11,12 +11,12 @@ from palace.folder import DATABASE, FolderInUse
 from palace.resource import Services
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
-from palace.storage.migrate import NewerSchema
+from palace.storage.migrate import NewerSchema, OlderSchema
 from palace.vault import VaultError
 
 T = TypeVar("T")
-FOLDER = ("data", "master_key_file")
-"""The settings that say where a data folder and its master key are."""
+FOLDER = ("data", "master_key_file", "database")
+"""The settings that say where the database and its master key are."""
 
 
 def complain(problem: str) -> NoReturn:
@@ -33,7 +33,7 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
         if settings.ephemeral:
             problem = "PALACE_EPHEMERAL is set, so there is no data folder to work on."
             raise StorageFailure(f"{problem} Unset it to work on the one that --data names.")
-        if not may_create and not (settings.data / DATABASE).exists():
+        if not may_create and not settings.database and not (settings.data / DATABASE).exists():
             raise StorageFailure(f"There is no database in {settings.data}; name its folder with --data.")
         return await work(settings)
 
@@ -41,7 +41,7 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
         return asyncio.run(run())
     except BrokenPipeError:  # Whoever read the output has seen enough: no problem of the folder.
         raise
-    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, VaultError, OSError) as error:
+    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, OlderSchema, VaultError, OSError) as error:
         complain(str(error))
 
 

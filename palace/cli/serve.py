@@ -16,7 +16,7 @@ from palace.folder import FIRST_KEY, FolderInUse
 from palace.seeding import InvalidFaults, InvalidSeed
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
-from palace.storage.migrate import NewerSchema
+from palace.storage.migrate import NewerSchema, OlderSchema
 from palace.vault import VaultError
 
 ALL_FLAGS = [knob.name for knob in fields(Settings) if knob.metadata["is_flag"]]
@@ -28,6 +28,7 @@ PROBLEMS = (
     RevokedKey,
     StorageFailure,
     NewerSchema,
+    OlderSchema,
     VaultError,
 )
 ShowKey = Annotated[

@@ -9,9 +9,16 @@ import apsw
 
 from palace.etags import content_etag
 
+IMPORT_PROGRESS = "import_progress"
+"""Table that is there while an import is not finished; no server works beside it."""
+
 
 class NewerSchema(Exception):
     """The database was written by a newer version of the server than this one."""
+
+
+class OlderSchema(Exception):
+    """The database must be brought up to date first, and that is left to a person."""
 
 
 def migrations(database: Literal["sqlite", "postgres"] = "sqlite") -> list[tuple[int, str]]:
@@ -19,6 +26,30 @@ def migrations(database: Literal["sqlite", "postgres"] = "sqlite") -> list[tuple
     folder = files(__package__).joinpath("migrations", database)
     scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     return sorted((int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in scripts)
+
+
+def newest_schema() -> int:
+    """The number of the newest migration."""
+    return migrations()[-1][0]
+
+
+def present_schema(connection: apsw.Connection) -> int:
+    """The number of the newest migration that was applied; 0 for an empty database."""
+    return int(connection.pragma("user_version"))
+
+
+def refuse_newer(present: int) -> None:
+    """Raises NewerSchema when this server does not know the schema."""
+    if present > newest_schema():
+        raise NewerSchema(f"The database has schema {present}; this server knows schemas up to {newest_schema()}.")
+
+
+def refuse_other(present: int) -> None:
+    """Raises NewerSchema, and OlderSchema when anything is missing."""
+    refuse_newer(present)
+    if present < newest_schema():
+        problem = f"The database has schema {present}; this server needs schema {newest_schema()}."
+        raise OlderSchema(f"{problem} Run `palace migrate up` first.")
 
 
 def migrate(connection: apsw.Connection) -> int:
@@ -34,14 +65,12 @@ def migrate(connection: apsw.Connection) -> int:
     }
     for name, function in functions.items():
         connection.create_scalar_function(name, function, deterministic=True)
-    known = migrations()
-    newest = known[-1][0]
+    newest = newest_schema()
     connection.execute("BEGIN IMMEDIATE")
     try:
-        present = int(connection.pragma("user_version"))
-        if present > newest:
-            raise NewerSchema(f"The database has schema {present}; this server knows schemas up to {newest}.")
-        for number, script in known:
+        present = present_schema(connection)
+        refuse_newer(present)
+        for number, script in migrations():
             if number > present:
                 connection.execute(script)
         connection.execute(f"PRAGMA user_version = {newest}")

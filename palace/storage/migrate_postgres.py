@@ -1,10 +1,11 @@
 """The schema on PostgreSQL: numbered SQL files, applied once each, in order, by one server at a time."""
 
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
-from palace.storage.migrate import NewerSchema, migrations
+from palace.storage.base import StorageFailure
+from palace.storage.migrate import IMPORT_PROGRESS, migrations, newest_schema, refuse_newer, refuse_other
 from palace.storage.postgres_statements import Connection
 
 VERSION_TABLE = """
@@ -15,21 +16,40 @@ CREATE TABLE IF NOT EXISTS schema_version (
 """
 
 
+async def present_schema(connection: Connection) -> int:
+    """The number of the newest migration that was applied; 0 for an empty database."""
+    if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
+        return 0
+    version: int | None = await connection.fetchval("SELECT version FROM schema_version")
+    return version or 0
+
+
+async def ready(connection: Connection, migrations: Literal["auto", "manual"]) -> None:
+    """Bring the schema up to date, if that is not left to a person.
+
+    Raises NewerSchema, OlderSchema, and StorageFailure while an import is not finished.
+    """
+    if await connection.fetchval("SELECT to_regclass($1)", IMPORT_PROGRESS) is not None:
+        raise StorageFailure("An import into this database is not finished: run the same `palace import` again.")
+    if migrations == "auto":
+        await migrate(connection)
+    else:
+        refuse_other(await present_schema(connection))
+
+
 async def migrate(connection: Connection) -> int:
     """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
 
     The one row of `schema_version` is the lock: other servers that start at the same time wait for it.
     """
-    known = migrations("postgres")
-    newest = known[-1][0]
+    newest = newest_schema()
     await connection.execute("SET lock_timeout = '60s'")
     try:
         await _begin(connection)
         async with connection.transaction():
             present: Any = await connection.fetchval("SELECT version FROM schema_version FOR UPDATE")
-            if present > newest:
-                raise NewerSchema(f"The database has schema {present}; this server knows schemas up to {newest}.")
-            for number, script in known:
+            refuse_newer(present)
+            for number, script in migrations("postgres"):
                 if number > present:
                     await connection.execute(script)
             if newest > present:

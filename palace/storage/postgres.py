@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 
+from palace.clock import Clock
+from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
-from palace.storage.base import OutcomeUnknown, StorageFailure
-from palace.storage.migrate_postgres import migrate
+from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
 from palace.storage.postgres_statements import (
@@ -38,6 +40,7 @@ from palace.storage.transaction import Transaction
 T = TypeVar("T")
 
 LARGEST_GROUP = 256
+MOST_WAITING = 1000
 GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
@@ -66,24 +69,41 @@ class PostgresStore:
     is_shared = True
     """whether other servers work on the same database"""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", most_waiting: int, meter: Meter) -> None:
+        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does."""
         self.pool = Pool(pool, PATIENCE_SECONDS)
         self._statements = PooledStatements(self.pool)
         self.reading = Transaction(self._statements)
         self._queue: deque[_Write] = deque()
         self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
+        self._most_waiting = most_waiting
+        self._meter = meter
+        self._clock = Clock()
 
     async def transact(self, work: Work[T]) -> T:
         """See Store."""
+        if self._waiting >= self._most_waiting:
+            raise Overloaded(f"{self._waiting} writes wait for the database already.")
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
+        self._measure()
         if len(self._drains) < GROUPS_AT_ONCE:
             drain = asyncio.create_task(self._drain_queue())
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)
         result: T = await write.done
         return result
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._alone)
+
+    def _measure(self) -> None:
+        connections, idle = self.pool.pool.get_size(), self.pool.pool.get_idle_size()
+        self._meter.set("writes_waiting", self._waiting)
+        self._meter.set("database_connections/busy", connections - idle)
+        self._meter.set("database_connections/idle", idle)
 
     async def settle(self) -> None:
         """See Store."""
@@ -102,7 +122,9 @@ class PostgresStore:
             await self._gather()
             writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
             if writes:  # Else another group took them.
+                started = self._clock.monotonic()
                 await self._together(writes)
+                self._meter.committed(len(writes), self._clock.monotonic() - started, self._waiting)
 
     async def _gather(self) -> None:
         """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it."""
@@ -117,13 +139,16 @@ class PostgresStore:
             async with self.pool.connection() as connection:
                 await _committed(connection, lambda: _carry_out(group, connection))
         except OutcomeUnknown as error:
+            self._meter.count("store_failures")
             for write in writes:
                 write.finish(None, error)
             return
         except TRANSIENT:
+            self._meter.count("store_retries", len(writes))
             self._each_alone(writes)
             return
         except Exception as error:
+            self._meter.count("store_failures")
             told = failure(error) if isinstance(error, asyncpg.PostgresError) else error
             for write in writes:
                 write.finish(None, told)
@@ -146,6 +171,8 @@ class PostgresStore:
         try:
             result = await self._tried_alone(write.work)
         except Exception as error:
+            if isinstance(error, StorageFailure):
+                self._meter.count("store_failures")
             write.finish(None, error)
         else:
             write.finish(result, None)
@@ -157,6 +184,7 @@ class PostgresStore:
                 async with self.pool.connection() as connection:
                     return await _committed(connection, lambda: _carry_out_alone(work, connection))
             except TRANSIENT as error:
+                self._meter.count("store_retries")
                 await pauses.rest(error)
             except asyncpg.PostgresError as error:
                 raise failure(error) from error
@@ -237,8 +265,19 @@ def _abandon(connection: Connection) -> None:
 # --- Opening ----------------------------------------------------------------------------------------------------------
 
 
-async def open_postgres(url: str, *, most_connections: int, statement_seconds: float) -> PostgresStore:
-    """Connect, and bring the schema up to date. Raises StorageFailure and NewerSchema."""
+async def open_postgres(
+    url: str,
+    *,
+    most_connections: int,
+    statement_seconds: float,
+    migrations: Literal["auto", "manual"] = "auto",
+    most_waiting: int = MOST_WAITING,
+    meter: Meter | None = None,
+) -> PostgresStore:
+    """Connect, and bring the schema up to date, if that is not left to a person.
+
+    Raises StorageFailure, NewerSchema and OlderSchema.
+    """
     try:
         pool = await asyncpg.create_pool(
             url,
@@ -261,14 +300,14 @@ async def open_postgres(url: str, *, most_connections: int, statement_seconds: f
         raise StorageFailure(f"The database cannot be reached: {error}") from error
     try:
         async with pool.acquire() as connection:
-            await migrate(connection)
+            await ready(connection, migrations)
     except asyncpg.PostgresError as error:
         await pool.close()
         raise failure(error) from error
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool)
+    return PostgresStore(pool, most_waiting, meter or Meter())
 
 
 async def _leave_as_it_is(_: Any) -> None:

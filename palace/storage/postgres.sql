@@ -384,6 +384,10 @@ WHERE place + (
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
+-- name: count_waiting_jobs
+-- How many jobs nobody works at that are not done.
+SELECT count(*) FROM jobs WHERE state = 'waiting';
+
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
 -- else was faster.
@@ -478,7 +482,7 @@ JOIN drafts ON drafts.document = asked.document AND state = 'open';
 
 -- name: get_secrets
 -- get_secret.
-SELECT place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
+SELECT asked.place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
 JOIN secrets ON secrets.secret = asked.secret;
 
 -- What many write at once. ----------------------------------------------------------------------------------------------

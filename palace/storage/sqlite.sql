@@ -366,6 +366,10 @@ WHERE place + (
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
+-- name: count_waiting_jobs
+-- How many jobs nobody works at that are not done.
+SELECT count(*) FROM jobs WHERE state = 'waiting';
+
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
 -- else was faster.

@@ -11,10 +11,26 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 
 LAYERS: list[list[str]] = [
-    ["palace.vocabulary", "palace.clock", "palace.ids", "palace.logs", "palace.json_patch"],
+    [
+        "palace.vocabulary",
+        "palace.clock",
+        "palace.ids",
+        "palace.logs",
+        "palace.files",
+        "palace.metrics",
+        "palace.json_patch",
+    ],
     ["palace.addresses", "palace.pictures"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
-    ["palace.settings", "palace.etags", "palace.faults", "palace.fetching"],
+    [
+        "palace.settings",
+        "palace.etags",
+        "palace.faults",
+        "palace.fetching",
+        "palace.rates",
+        "palace.tracing",
+        "palace.unavailable",
+    ],
     ["palace.storage", "palace.skills"],
     ["palace.resource"],
     [
@@ -26,7 +42,8 @@ LAYERS: list[list[str]] = [
         "palace.forgetting",
         "palace.schemas",
     ],
-    ["palace.starting_over"],
+    ["palace.starting_over", "palace.audit_log"],
+    ["palace.transfer"],
     ["palace.judging", "palace.links", "palace.revisions"],
     ["palace.mending"],
     ["palace.verbs"],
@@ -35,7 +52,7 @@ LAYERS: list[list[str]] = [
     ["palace.seeding"],
     ["palace.api"],
     ["palace.app"],
-    ["palace.rotation"],
+    ["palace.rotation", "palace.backup", "palace.doctor"],
     ["palace.cli"],
     ["palace.__main__"],
 ]
