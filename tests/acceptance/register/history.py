@@ -13,7 +13,7 @@ Kind = Literal["create", "put", "append", "both", "rollback", "delete", "restore
 Outcome = Literal["done", "unchanged", "refused", "unknown"]
 """`refused`: nothing was changed. `unknown`: there is no answer, or one that does not know."""
 
-WAIT_AND_REPEAT = {409, 429, 503}
+WAIT_AND_REPEAT = {408, 409, 429, 503}
 """Refusals that are not remembered under an idempotency key: the same request may succeed later."""
 
 
