@@ -19,6 +19,7 @@ import asyncpg
 
 from palace.clock import Clock
 from palace.metrics import Meter
+from palace.rates import Use
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate_postgres import ready
@@ -74,6 +75,7 @@ class PostgresStore:
         self.pool = Pool(pool, PATIENCE_SECONDS)
         self._statements = PooledStatements(self.pool)
         self.reading = Transaction(self._statements)
+        self._minute = 0
         self._queue: deque[_Write] = deque()
         self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
@@ -104,6 +106,21 @@ class PostgresStore:
         self._meter.set("writes_waiting", self._waiting)
         self._meter.set("database_connections/busy", connections - idle)
         self._meter.set("database_connections/idle", idle)
+
+    async def share_rates(self, told: Sequence[Use]) -> list[Use]:
+        """Add what this server let pass to what all did, and return the totals. Raises StorageFailure.
+
+        When the connection breaks it is told twice, which errs on the strict side.
+        """
+        lines, minute = [use._asdict() for use in told], max(use.window for use in told)
+
+        async def add(connection: Connection) -> list[Any]:
+            if minute != self._minute:
+                await DirectStatements(connection).change("forget_rates", minute=minute - 1)
+                self._minute = minute
+            return await connection.fetch(QUERIES["add_rates"].sql, *columns(lines, "add_rates"))
+
+        return [Use(*row) for row in await self.pool.carry_out(add)]
 
     async def settle(self) -> None:
         """See Store."""

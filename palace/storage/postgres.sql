@@ -514,3 +514,19 @@ SELECT * FROM unnest(
     CAST(:chain AS bigint[]), CAST(:seq AS bigint[]), CAST(:at AS text[]), CAST(:account AS bigint[]),
     CAST(:key_id AS text[]), CAST(:action AS text[]), CAST(:kind AS text[]), CAST(:id AS text[]),
     CAST(:revision AS bigint[]), CAST(:request_id AS text[]), CAST(:mac AS bytea[]));
+
+-- How many requests the servers let pass. --------------------------------------------------------------------------------
+
+-- name: add_rates
+-- What one server let pass, added to what all did, and the totals; in order, so that servers do not wait for each other.
+INSERT INTO rate_windows (key_id, minute, requests)
+SELECT key_id, minute, requests
+FROM unnest(CAST(:key_id AS text[]), CAST(:window AS bigint[]), CAST(:requests AS bigint[]))
+     AS told (key_id, minute, requests)
+ORDER BY key_id, minute
+ON CONFLICT (key_id, minute) DO UPDATE SET requests = rate_windows.requests + excluded.requests
+RETURNING key_id, minute, requests;
+
+-- name: forget_rates
+-- Minutes that are over.
+DELETE FROM rate_windows WHERE minute < :minute;

@@ -172,3 +172,12 @@ CREATE TABLE files (
 );
 
 CREATE INDEX files_of_document ON files (document);
+
+-- What servers tell each other of the requests they let pass, each key in each minute since 1970. One server alone needs
+-- no such table, so SQLite has none; nor is it taken along by an export.
+CREATE TABLE rate_windows (
+    key_id   text COLLATE "C" NOT NULL,
+    minute   bigint NOT NULL,
+    requests bigint NOT NULL,
+    PRIMARY KEY (key_id, minute)
+);
