@@ -25,6 +25,10 @@ class State(NamedTuple):
     tags: tuple[str, ...] = ()
     is_deleted: bool = False
 
+    def __str__(self) -> str:
+        tags = f"{len(self.tags)} tags, the last {self.tags[-1]}" if self.tags else "no tags"
+        return f"({self.greeting}, {self.context}, {tags}{', deleted' if self.is_deleted else ''})"
+
 
 class Write(NamedTuple):
     """What a client wants to be written. `key` is its idempotency key; whatever has the same one is the same write."""

@@ -99,7 +99,9 @@ def proxy_faults(random: Random, whose: str, proxies: Sequence[Proxy]) -> dict[s
 
         return fault
 
+    extra = {"database commits cut": misbehaving("cut_commit", 1)} if whose == "database" else {}
     return {
+        **extra,
         f"{whose} requests cut": misbehaving("cut_request", 1),
         f"{whose} answers cut": misbehaving("cut_answer", 1),
         f"{whose} connections silent": misbehaving("silent", 1),
