@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks.page import FILES as PERFORMANCE
 from docs.compatibility import compatibility_page
 from palace.settings import GROUPS, PREFIX, Settings
 
@@ -33,7 +34,11 @@ def settings_page() -> str:
     )
 
 
-PAGES = {"reference/compatibility.md": compatibility_page, "reference/settings.md": settings_page}
+PAGES = {
+    "reference/compatibility.md": compatibility_page,
+    "reference/settings.md": settings_page,
+    **{f"explanation/{path}": make for path, make in PERFORMANCE.items()},
+}
 """Path below this folder, and what makes its text."""
 
 

@@ -181,3 +181,34 @@ CREATE TABLE rate_windows (
     requests bigint NOT NULL,
     PRIMARY KEY (key_id, minute)
 );
+
+-- How many documents there are to list, kept by triggers. Each connection has a row of its own, so that those that
+-- create at the same time do not wait for each other; the sum of the rows counts. What was in one may leave by another.
+CREATE TABLE document_counts (
+    kind      text COLLATE "C" NOT NULL,
+    owner     bigint NOT NULL,
+    part      bigint NOT NULL,
+    documents bigint NOT NULL,
+    PRIMARY KEY (kind, owner, part)
+);
+
+CREATE FUNCTION count_document() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed documents := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+    one bigint := CASE WHEN TG_OP = 'DELETE' OR changed.deleted_at IS NOT NULL THEN -1 ELSE 1 END;
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    VALUES (changed.kind, changed.owner, pg_backend_pid() % 64, one)
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + one;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER count_new_document AFTER INSERT ON documents
+FOR EACH ROW WHEN (NEW.deleted_at IS NULL) EXECUTE FUNCTION count_document();
+
+CREATE TRIGGER count_hidden_or_restored_document AFTER UPDATE OF deleted_at ON documents
+FOR EACH ROW WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL)) EXECUTE FUNCTION count_document();
+
+CREATE TRIGGER count_gone_document AFTER DELETE ON documents
+FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION count_document();
