@@ -20,7 +20,8 @@ class Proxy:
     """Passes everything on to whatever `dial` opens.
 
     `slow` delays; `cut_request` passes a part of a request on and resets both connections; `cut_answer` passes the
-    request on and resets them when the answer comes, `cut_commit` only that to a COMMIT of PostgreSQL; `silent` keeps everything to itself; `refuse` resets at once.
+    request on and resets them when the answer comes, `cut_commit` only that to a COMMIT of PostgreSQL; `silent` keeps
+    everything to itself; `refuse` resets at once.
     """
 
     def __init__(self, dial: Callable[[], Awaitable[Streams]], random: Random) -> None:
