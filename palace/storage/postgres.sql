@@ -53,9 +53,11 @@ RETURNING kind, id, owner, revision;
 -- itself is read.
 SELECT body FROM documents WHERE seq IN (
     SELECT seq FROM (
-        SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+         ORDER BY seq LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
         UNION ALL
-        SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+         ORDER BY seq LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
     ) AS listed ORDER BY seq LIMIT :limit OFFSET :offset
 ) ORDER BY seq;
 
@@ -63,9 +65,11 @@ SELECT body FROM documents WHERE seq IN (
 -- The same, backwards.
 SELECT body FROM documents WHERE seq IN (
     SELECT seq FROM (
-        SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+         ORDER BY seq DESC LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
         UNION ALL
-        SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+         ORDER BY seq DESC LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
     ) AS listed ORDER BY seq DESC LIMIT :limit OFFSET :offset
 ) ORDER BY seq DESC;
 

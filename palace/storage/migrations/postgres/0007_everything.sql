@@ -192,23 +192,40 @@ CREATE TABLE document_counts (
     PRIMARY KEY (kind, owner, part)
 );
 
-CREATE FUNCTION count_document() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    changed documents := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
-    one bigint := CASE WHEN TG_OP = 'DELETE' OR changed.deleted_at IS NOT NULL THEN -1 ELSE 1 END;
+-- Once for a statement, as each change of a row leaves a version of it behind until the commit.
+CREATE FUNCTION count_new_documents() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO document_counts (kind, owner, part, documents)
-    VALUES (changed.kind, changed.owner, pg_backend_pid() % 64, one)
-    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + one;
+    SELECT kind, owner, pg_backend_pid() % 64, count(*) FROM inserted WHERE deleted_at IS NULL GROUP BY kind, owner
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER count_new_document AFTER INSERT ON documents
-FOR EACH ROW WHEN (NEW.deleted_at IS NULL) EXECUTE FUNCTION count_document();
+CREATE FUNCTION count_gone_documents() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    SELECT kind, owner, pg_backend_pid() % 64, -count(*) FROM deleted WHERE deleted_at IS NULL GROUP BY kind, owner
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION count_hidden_or_restored_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    VALUES (NEW.kind, NEW.owner, pg_backend_pid() % 64, CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END)
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER count_new_documents AFTER INSERT ON documents
+REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION count_new_documents();
+
+CREATE TRIGGER count_gone_documents AFTER DELETE ON documents
+REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION count_gone_documents();
 
 CREATE TRIGGER count_hidden_or_restored_document AFTER UPDATE OF deleted_at ON documents
-FOR EACH ROW WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL)) EXECUTE FUNCTION count_document();
-
-CREATE TRIGGER count_gone_document AFTER DELETE ON documents
-FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION count_document();
+FOR EACH ROW WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL))
+EXECUTE FUNCTION count_hidden_or_restored_document();
