@@ -11,7 +11,7 @@ commit. A connection that breaks during the commit leaves open whether it took p
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -180,10 +180,13 @@ class PostgresStore:
 
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
+        asked = group.run()
         try:
-            async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
-                await _committed(connection, lambda: _carry_out(group, connection))
+            if asked or group.is_writing:  # Else all of them failed, or want a transaction of their own.
+                async with self.pool.connection() as connection:
+                    await _committed(connection, lambda: _carry_out(group, asked, connection), lambda: group.is_writing)
         except OutcomeUnknown as error:
+            self._telling.lose()
             self._meter.count("store_failures")
             for write in writes:
                 write.finish(None, error)
@@ -217,6 +220,8 @@ class PostgresStore:
         try:
             result = await self._tried_alone(write.work)
         except Exception as error:
+            if isinstance(error, OutcomeUnknown):
+                self._telling.lose()
             if isinstance(error, StorageFailure):
                 self._meter.count("store_failures")
             write.finish(None, error)
@@ -227,7 +232,7 @@ class PostgresStore:
         pauses = Pauses(self.pool.patience_seconds)
         while True:
             try:
-                async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+                async with self.pool.connection() as connection:
                     result, deeds = await _committed(connection, lambda: _carry_out_alone(work, connection))
                 self._telling.tell(deeds)
                 return result
@@ -238,12 +243,13 @@ class PostgresStore:
                 raise failure(error) from error
 
 
-async def _carry_out(group: Group, connection: Connection) -> None:
+async def _carry_out(group: Group, asked: list[Questions], connection: Connection) -> None:
     """Ask what the works ask until all are done, and write what they write."""
     direct = DirectStatements(connection)
-    while asked := group.run():
+    while asked:
         for questions in asked:
             group.answer(questions, await _answers(questions, connection))
+        asked = group.run()
     await _store_replaced(group, connection)
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for statement, values in group.writes:
@@ -280,7 +286,9 @@ async def _carry_out_alone(work: Work[T], connection: Connection) -> tuple[T, Se
     return result, [*transaction.deeds, *transaction.unlogged]
 
 
-async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
+async def _committed(
+    connection: Connection, work: Callable[[], Awaitable[T]], has_written: Callable[[], bool] = lambda: True
+) -> T:
     """What `work` returns, once what it wrote is on disk. When it raises, nothing is stored."""
     await connection.execute("BEGIN")
     try:
@@ -291,7 +299,9 @@ async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -
     try:
         await connection.execute("COMMIT")
     except GONE as error:
-        connection.terminate()
+        _abandon(connection)
+        if not has_written():
+            raise
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
     return result
@@ -301,6 +311,12 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
     except ANY:
+        _abandon(connection)
+
+
+def _abandon(connection: Connection) -> None:
+    """Close it at once. One that broke may have left the pool already, which is no other error than that it broke."""
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
@@ -335,24 +351,28 @@ async def open_postgres(
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
             max_size=max(most_connections, SHORTEST_POOL),
             max_inactive_connection_lifetime=0,
             reset=_leave_as_it_is,
             **options,
         )
     except (ValueError, *ANY) as error:
-        raise StorageFailure(f"The database cannot be reached: {error}") from error
+        raise _unreachable(error) from error
     try:
         async with pool.acquire() as connection:
             await ready(connection, migrations)
-    except asyncpg.PostgresError as error:
+    except ANY as error:
         await pool.close()
-        raise failure(error) from error
+        raise _unreachable(error) from error
     except BaseException:
         await pool.close()
         raise
     return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
+
+
+def _unreachable(error: Exception) -> StorageFailure:
+    return StorageFailure(f"The database cannot be reached: {error or type(error).__name__}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

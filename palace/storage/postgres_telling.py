@@ -63,12 +63,18 @@ class Telling:
         self._untold.extend(deeds)
         self._work.set()
 
+    def lose(self) -> None:
+        """Nobody knows what was committed: everybody should look, here and elsewhere."""
+        self._has_lost = True
+        if self._feed is not None:
+            self._feed.lose()
+        self._work.set()
+
     async def listen(self, feed: Feed) -> None:
         """Hear what others tell, from now on until `close`. Raises DatabaseInUse, StorageFailure."""
         self._feed = feed
         try:
-            connection = await self._connect()
-            await self._begin(connection)
+            connection = await self._open()
         except ANY as error:
             raise failure(error) from error
         self._task = asyncio.create_task(self._keep_talking(connection))
@@ -92,6 +98,15 @@ class Telling:
 
     # --- The connection -----------------------------------------------------------------------------------------------
 
+    async def _open(self) -> Connection:
+        connection = await self._connect()
+        try:
+            await self._begin(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
     async def _begin(self, connection: Connection) -> None:
         """Listen; and hold the lock that says that a server works here. Raises DatabaseInUse."""
         try:
@@ -106,9 +121,6 @@ class Telling:
             log.warning("the database has no LISTEN: this server does not hear of others at once", problem=str(error))
             if self._feed is not None:
                 self._feed.hears_all = False
-        except DatabaseInUse:
-            connection.terminate()
-            raise
         connection.add_termination_listener(lambda _: self._work.set())
 
     async def _keep_talking(self, connection: Connection) -> None:
@@ -124,18 +136,10 @@ class Telling:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 with suppress(*ANY, DatabaseInUse):
-                    fresh = await self._connect()
-                    await self._begin(fresh)
-                    connection = fresh
+                    connection = await self._open()
             pause = FIRST_PAUSE_SECONDS
-            self._look_everywhere()
-
-    def _look_everywhere(self) -> None:
-        """Nobody knows what was told meanwhile, nor what arrived of what was told last."""
-        self._has_lost = True
-        self._forget_keys()
-        if self._feed is not None:
-            self._feed.lose()
+            self._forget_keys()
+            self.lose()  # What was told meanwhile, and perhaps what this server told last.
 
     async def _talk(self, connection: Connection) -> None:
         """Tell what there is to tell; now and then nothing, to see whether the connection is still one."""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.acceptance.several import MASTER_KEY, new_pal, nodes, rows, start_node, wait_until
 from tests.api.making import created, finished
+from tests.api.test_changes import listening
 from tests.cli.test_commands import palace as run
 from tests.media import jpeg
 from tests.postgres import new_database
@@ -126,6 +127,14 @@ def test_a_key_that_the_command_line_revokes_opens_nothing_on_any_node(three, da
     done = command(database, "keys", "revoke", key_id)
     assert done.returncode == 0, done.stderr
     assert wait_until(lambda: all(client.get("/v2/pals").status_code == 401 for client in clients), 5) < 2
+
+
+def test_a_listener_at_one_node_hears_what_all_of_them_store(three):
+    clients = [node.client() for node in three]
+    with listening(clients[2]) as stream:
+        assert stream.next() == ("ready", {})
+        pals = [new_pal(client) for client in clients]
+        assert {stream.change() for _ in pals} == {("pal", pal, 1, "create") for pal in pals}
 
 
 def test_the_log_of_all_nodes_is_whole_and_its_heads_are_checked_chain_by_chain(three, database):
