@@ -1,13 +1,16 @@
 """Several nodes on one PostgreSQL: they are one server, whatever happens to one of them."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Barrier
 
+import asyncpg
 import httpx
 import pytest
 
@@ -137,7 +140,19 @@ def test_a_listener_at_one_node_hears_what_all_of_them_store(three):
         assert {stream.change() for _ in pals} == {("pal", pal, 1, "create") for pal in pals}
 
 
+@contextmanager
+def another_writes_to(database: str, chain: int) -> Iterator[None]:
+    """Somebody's transaction holds the head of a chain of the log meanwhile."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(database))
+        runner.run(connection.execute(f"BEGIN; SELECT seq FROM audit_heads WHERE chain = {chain} FOR UPDATE"))
+        yield
+        runner.run(connection.close())
+
+
 def test_the_log_of_all_nodes_is_whole_and_its_heads_are_checked_chain_by_chain(three, database):
+    with three[1].client() as client, another_writes_to(database, chain=0):
+        new_pal(client)
     done = command(database, "audit", "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     heads = command(database, "audit", "head").stdout
