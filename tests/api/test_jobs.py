@@ -1,6 +1,5 @@
 """Jobs: carried out at least once, whatever happens to the server, and given up in the end."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from tests.api.making import created, finished
 from tests.media import jpeg
+from tests.rows import change, rows
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, Site, site
 
@@ -36,8 +36,7 @@ def wait_until_asked(pictures: Site, times: int = 1) -> None:
 
 def jobs(palace: Palace) -> list[tuple[str, int]]:
     """State and attempts of every job."""
-    with sqlite3.connect(palace.data / "palace.db") as database:
-        return database.execute("SELECT state, attempts FROM jobs ORDER BY job").fetchall()
+    return rows(palace.data, "SELECT state, attempts FROM jobs ORDER BY job")
 
 
 def hanging(handler: Handler) -> None:
@@ -93,8 +92,7 @@ def test_a_failure_that_does_not_pass_ends_in_an_error_after_some_attempts(tmp_p
     with start_palace(data, *FLAGS) as palace, palace.client() as client:
         face = created(client, **wanted(pictures))
         wait_until_asked(pictures)
-    with sqlite3.connect(data / "palace.db") as database:
-        database.execute("UPDATE jobs SET attempts = 5, due_at = ''")
+    change(data, "UPDATE jobs SET attempts = 5, due_at = ''")
     with start_palace(data, *FLAGS) as palace, palace.client() as client:
         found = finished(client, face)
         assert (found["status"], found["error_message"]) == ("error", "127.0.0.1 answered 503.")
@@ -108,8 +106,7 @@ def test_a_job_that_ends_the_server_each_time_is_given_up(tmp_path: Path, pictur
         face = created(client, **wanted(pictures))
         wait_until_asked(pictures)
         palace.kill()
-    with sqlite3.connect(data / "palace.db") as database:
-        database.execute("UPDATE jobs SET attempts = 6")
+    change(data, "UPDATE jobs SET attempts = 6")
     with start_palace(data, *FLAGS) as palace, palace.client() as client:
         found = finished(client, face)
         assert (found["status"], found["error_message"]) == (
@@ -126,8 +123,7 @@ def test_a_job_waits_while_its_document_is_deleted(tmp_path: Path, pictures: Sit
         face = created(client, **wanted(pictures))
         wait_until_asked(pictures)
         assert client.delete(f"/v2/faces/{face}").status_code == 200
-    with sqlite3.connect(data / "palace.db") as database:
-        database.execute("UPDATE jobs SET due_at = ''")
+    change(data, "UPDATE jobs SET due_at = ''")
     pictures.pages["/a.jpg"] = PORTRAIT
     with start_palace(data, *FLAGS) as palace, palace.client() as client:
         finished(client, created(client, **wanted(pictures)))  # What came later was done: nothing else was due.

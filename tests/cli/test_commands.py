@@ -7,16 +7,20 @@ import stat
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from palace.settings import GROUPS, Settings
-from tests.serving import start_palace
+from tests.serving import database_of, start_palace
 
 
 def palace(*arguments, **environment):
     """Run the command to its end and return what it did."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
+    for flag, value in pairwise(arguments):
+        clean |= database_of(Path(value)) if flag == "--data" else {}
     command = [sys.executable, "-m", "palace", *map(str, arguments)]
     return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
 
