@@ -21,8 +21,9 @@ from tests import postgres, recording
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
-BACKENDS = ("file", "postgres", "memory")
-"""Every kind of store that a server may keep its objects in."""
+BACKENDS = ("file", "postgres", "memory", "twice")
+"""Every kind of store that a server may keep its objects in, and a file with which every work is run twice."""
+ROOT = Path(__file__).parents[1]
 BACKEND = os.environ.get("PALACE_TEST_DATABASE", "file")
 """The one of servers whose test does not choose."""
 _urls: dict[Path, str] = {}
@@ -98,7 +99,9 @@ def start_palace(data: Path, *flags: str, key: str = KEY, backend: str = BACKEND
     recording.logs.add(log)
     if key:
         variables["PALACE_API_KEY"] = key
-    command = [sys.executable, "-m", "palace", "serve", "--port", "0", "--data", str(data), *flags]
+    program = "tests.twice" if backend == "twice" else "palace"
+    variables["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", program, "serve", "--port", "0", "--data", str(data), *flags]
     process = subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, stderr=log.open("a"), text=True, start_new_session=True
     )
