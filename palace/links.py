@@ -3,12 +3,14 @@
 So "who uses this?" is one look into an index, and what is deleted leaves no member behind that leads nowhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from palace.json_patch import Operation, format_pointer, parse_pointer
-from palace.resource import EACH, Document, Problem, Reference, Resource, value_at, values_at
+from palace.resource import EACH, Document, Problem, Reference, Resource, values_at
 from palace.storage import Label, Transaction, Use
 from palace.validation import refuse
+
+Tokens = tuple[str, ...]
 
 SETS = frozenset(["objectives", "guardrails"])
 """Kinds of objects that hold several of what they are called by."""
@@ -44,13 +46,14 @@ async def check_references(
     account: int,
     before: Document,
     after: Document,
+    places: Collection[Tokens],
     operations: Sequence[Operation] = (),
 ) -> None:
     """Every id that `after` names and `before` did not must exist for the account, but for those of its own parts.
 
-    Raises a ClientError.
+    The two differ at no other `places` than these. Raises a ClientError.
     """
-    changed = [reference for reference in resource.references if _differ(reference.pointer, before, after)]
+    changed = [reference for reference in resource.references if _is_among(reference.pointer, places)]
     if not changed:
         return
     known = {(use.kind, use.id) for use in uses_of(resource.references, before)}
@@ -80,19 +83,34 @@ def _called(kind: str) -> str:
     return f"set of {kind}" if kind in SETS else kind.replace("_", " ")
 
 
-async def keep_index(resource: Resource, tx: Transaction, document: int, before: Document, after: Document) -> None:
-    """Bring the indexes up to date with what became of a document, which has this number in the store."""
-    references = [reference for reference in resource.references if _differ(reference.pointer, before, after)]
+async def keep_index(
+    resource: Resource,
+    tx: Transaction,
+    document: int,
+    before: Document,
+    after: Document,
+    places: Collection[Tokens],
+) -> None:
+    """Bring the indexes up to date with what became of a document, which has this number in the store.
+
+    It has become another one at no other `places` than these.
+    """
+    references = [reference for reference in resource.references if _is_among(reference.pointer, places)]
     if references:
         used, uses = uses_of(references, before).keys(), uses_of(references, after).keys()
         await tx.links.put_uses(document, gone=used - uses, new=uses - used)
-    places = [(label, pointer) for label, pointer in resource.labels.items() if _differ(pointer, before, after)]
-    if places:
-        known, labels = labels_of(places, before), labels_of(places, after)
+    labelled = [(label, pointer) for label, pointer in resource.labels.items() if _is_among(pointer, places)]
+    if labelled:
+        known, labels = labels_of(labelled, before), labels_of(labelled, after)
         await tx.links.put_labels(document, gone=known - labels, new=labels - known)
 
 
-def _differ(pointer: tuple[str, ...], before: Document, after: Document) -> bool:
-    """Whether what stands at a place, or all that stands at a place with `*`, may have become another."""
-    place = pointer[: pointer.index(EACH)] if EACH in pointer else pointer
-    return bool(value_at(before, place) != value_at(after, place))
+def _is_among(pointer: Tokens, places: Collection[Tokens]) -> bool:
+    """Whether one of the places lies at, above or below this one, which may have `*` in it."""
+    root = pointer[0]
+    for tokens in places:
+        if tokens[0] == root:  # Told by this alone most of the time, which takes a tenth of comparing the documents.
+            above = pointer[: pointer.index(EACH)] if EACH in pointer else pointer
+            if above[: len(tokens)] == tokens[: len(above)]:
+                return True
+    return False

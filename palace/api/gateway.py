@@ -12,7 +12,7 @@ from palace.clock import Clock
 from palace.errors import ClientError, Detail, NoSuchRoute, ServerError
 from palace.errors import StoreUnavailable as Unavailable
 from palace.ids import Ids
-from palace.storage import StorageFailure
+from palace.storage import OutcomeUnknown, StorageFailure
 from palace.vocabulary import Words
 
 VERSION_PREFIX = "/v2"
@@ -100,6 +100,11 @@ class Mistakes:
 def _mistake(error: Exception, scope: Scope) -> ClientError:
     if isinstance(error, ClientError):
         return error
+    if isinstance(error, OutcomeUnknown):
+        log.error("outcome unknown", **_where(scope), problem=str(error))
+        problem = "The database went away while the change was stored: all of it is stored, or nothing."
+        told = "Read the object before you send it again. Under an Idempotency-Key, sending it again is safe."
+        return Unavailable(f"{problem} {told}", [Detail("outcome_unknown", problem)], {"retry-after": RETRY_SECONDS})
     if isinstance(error, StorageFailure):
         log.error("store unavailable", **_where(scope), problem=str(error))
         problem = "The server cannot store changes right now. Nothing was changed; try again."

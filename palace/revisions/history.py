@@ -16,7 +16,7 @@ from palace.errors import NoSuchRevision
 from palace.json_patch import Limits, apply_patch
 from palace.masks import MASK, Refs, load_refs
 from palace.resource import Document
-from palace.revisions.changes import Change, as_patch, changes, reversed_changes
+from palace.revisions.changes import Change, Tokens, as_patch, changes, reversed_changes
 from palace.storage import Record, Revision, Transaction
 
 STAMPED = "updated_at"
@@ -79,6 +79,11 @@ class Delta:
     def touched(self) -> list[str]:
         """The pointers of the members that became other ones; an array counts as one."""
         return [*(change.pointer for change in self.found), *self.exchanged]
+
+    @property
+    def places(self) -> list[Tokens]:
+        """Where the documents differ, in tokens."""
+        return [change.tokens for change in self.found]
 
     def _masks(self) -> list[dict[str, Any]]:
         return [{"op": "replace", "path": pointer, "value": MASK} for pointer in self.exchanged]

@@ -37,10 +37,12 @@ from palace.storage.transaction import Transaction
 T = TypeVar("T")
 
 LARGEST_GROUP = 256
+GROUPS_AT_ONCE = 2
+"""While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
-SHORTEST_POOL = 3
-"""connections: for a group, for a work of its own, for reading"""
+SHORTEST_POOL = 4
+"""connections: for the groups, for a work of its own, for reading"""
 
 
 @dataclass(slots=True)
@@ -68,22 +70,24 @@ class PostgresStore:
         self._statements = PooledStatements(self.pool)
         self.reading = Transaction(self._statements)
         self._queue: deque[_Write] = deque()
-        self._drain: asyncio.Task[None] | None = None
+        self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
 
     async def transact(self, work: Work[T]) -> T:
         """See Store."""
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._drain_queue())
+        if len(self._drains) < GROUPS_AT_ONCE:
+            drain = asyncio.create_task(self._drain_queue())
+            self._drains.add(drain)
+            drain.add_done_callback(self._drains.discard)
         result: T = await write.done
         return result
 
     async def settle(self) -> None:
         """See Store."""
-        while self._drain is not None or self._alone:
-            await asyncio.gather(*([self._drain] if self._drain else []), *self._alone)
+        while self._drains or self._alone:
+            await asyncio.gather(*self._drains, *self._alone)
 
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
@@ -93,13 +97,11 @@ class PostgresStore:
     # --- Together -----------------------------------------------------------------------------------------------------
 
     async def _drain_queue(self) -> None:
-        try:
-            while self._queue:
-                await self._gather()
-                writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
+        while self._queue:
+            await self._gather()
+            writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
+            if writes:  # Else another group took them.
                 await self._together(writes)
-        finally:
-            self._drain = None
 
     async def _gather(self) -> None:
         """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it."""

@@ -16,6 +16,7 @@ from palace.judging import judge, writable
 from palace.links import check_references
 from palace.masks import Sealer, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services, value_at
+from palace.revisions.changes import changes
 from palace.revisions.history import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.deleting import without_vanished
@@ -174,7 +175,8 @@ async def _keep(
     new = drafted(resource, new, live, judged.stored, refs)
     document = orjson.loads(new.body)
     encoded(document, services)
-    await check_references(resource, tx, record.owner, before, document, wanted.operations)
+    places = [change.tokens for change in changes(before, document)]
+    await check_references(resource, tx, record.owner, before, document, places, wanted.operations)
     await tx.put_draft(new)
     await tx.add_audit(draft_deed(record, new, call, "patch" if draft else "create", now), services.audit)
     for ref, (place, sealed) in fresh.items():

@@ -171,7 +171,9 @@ async def store_change(
         headers = version_headers(record.etag, record.revision)
         return Outcome(record, before, before, record, stored, stored, changed=False, headers=headers)
     outcome = Outcome(record, before, stamped(resource, record, before, judged.stored, services), record, stored, kept)
-    await check_references(resource, tx, record.owner, before, outcome.document, wanted.operations)
+    await check_references(
+        resource, tx, record.owner, before, outcome.document, outcome.delta.places, wanted.operations
+    )
     await keep(resource, tx, call, outcome, wanted, services)
     for ref, (place, sealed) in fresh.items():
         await tx.add_secret(ref, record.seq, place, sealed)
@@ -227,7 +229,7 @@ async def keep(
         if met.about:
             await tx.add_audit(draft_deed(record, draft, call, "discard", now), services.audit)
     await _store(tx, call, outcome, wanted, services)
-    await keep_index(resource, tx, record.seq, outcome.before, document)
+    await keep_index(resource, tx, record.seq, outcome.before, document, outcome.delta.places)
 
 
 async def _store(tx: Transaction, call: Call, outcome: Outcome, wanted: Wanted, services: Services) -> None:
@@ -282,7 +284,8 @@ class New:
         now = timestamp(services.clock.now())
         told = {**self.facts, resource.id_member: self.id, "created_at": now, "updated_at": now}
         document = framed(resource, self.fields, owner, told)
-        await check_references(resource, tx, owner, {}, document)
+        places = [(name,) for name in document]
+        await check_references(resource, tx, owner, {}, document, places)
         body, secrets = encoded(document, services), dump_refs(refs)
         base = 1 if services.settings.history else 0
         record = Record(
@@ -290,7 +293,7 @@ class New:
         )
         record = replace(record, seq=await tx.insert(record))
         await move_claims(resource, tx, self.id, owner, {}, document)
-        await keep_index(resource, tx, record.seq, {}, document)
+        await keep_index(resource, tx, record.seq, {}, document, places)
         for ref, (place, sealed) in fresh.items():
             await tx.add_secret(ref, record.seq, place, sealed)
         if base:
