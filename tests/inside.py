@@ -80,7 +80,8 @@ def inside(folder: Path, **environment: str) -> Iterator[Inside]:
     try:
         with asyncio.Runner() as runner:
             data = folder / "inside"
-            environment = database_of(data) | environment
+            if "PALACE_EPHEMERAL" not in environment:
+                environment = database_of(data) | environment
             settings = load_settings({"PALACE_DATA": str(data), "PALACE_DURABILITY": "normal", **environment})
             services = runner.run(open_services(settings))
             runner.run(prepare(settings, services))

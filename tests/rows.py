@@ -1,10 +1,10 @@
 """What lies in the database of a data folder, read and changed past the server, whichever database it is."""
 
+import itertools
 import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,16 @@ def change(data: Path, statement: str, *values: Any) -> int:
         return changed[-1]
 
 
+def everything(data: Path) -> dict[str, bytes]:
+    """What is in every file of the data folder and in every table of a database elsewhere."""
+    found = {str(path): path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    if database_of(data):
+        for (table,) in rows(data, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"):
+            values = itertools.chain.from_iterable(rows(data, f"SELECT * FROM {table}"))
+            found[table] = b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
+    return found
+
+
 def check_sound(data: Path) -> None:
     """The database finds nothing wrong with itself. PostgreSQL has no such check, and needs none after our end."""
     if not database_of(data):
@@ -43,5 +53,5 @@ def check_sound(data: Path) -> None:
 
 
 def _numbered(query: str) -> str:
-    numbers = count(1)
+    numbers = itertools.count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", query)

@@ -109,7 +109,7 @@ def test_a_row_tells_account_key_and_request(logged):
 
 def test_the_log_begins_with_itself_the_server_the_stock_and_the_first_account(logged):
     data, _, before = logged
-    rows = exported(data)[:before]
+    rows = [row for row in exported(data)[:before] if not row["id"].startswith("chain ")]
     assert said(rows[:2]) == [("begin", "audit", "", None), ("start", "server", rows[1]["id"], None)]
     assert {(row["account"], row["key_id"], row["action"], row["revision"]) for row in rows[2:-3]} == {
         (0, None, "create", 1)

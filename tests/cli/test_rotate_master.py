@@ -187,6 +187,7 @@ def test_a_second_server_and_a_rotation_are_refused_beside_a_server_and_keys_are
             pass
 
 
+@pytest.mark.about_the_file("which is not there")
 def test_there_is_nothing_to_rotate_in_a_folder_without_a_database(tmp_path):
     done = run("keys", "rotate-master", "--data", tmp_path / "mistyped")
     assert (done.returncode, "no database" in done.stderr) == (1, True)
@@ -258,11 +259,12 @@ def test_a_wrong_key_is_told_at_the_start_also_where_no_secret_is_stored(tmp_pat
     data = tmp_path / "data"
     with start_palace(data):
         pass
+    database = "this database" if database_of(data) else data / "palace.db"
     (data / "master.key").write_text(OTHER)
     for command in (["serve", "--port", "0"], ["keys", "list"], ["keys", "rotate-master"], ["audit", "verify"]):
         done = run(*command, "--data", data)
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"{data / 'master.key'} is not the key that sealed the secrets in {data / 'palace.db'}." in done.stderr
+        assert f"{data / 'master.key'} is not the key that sealed the secrets in {database}." in done.stderr
 
 
 # --- A database from before the audit log -----------------------------------------------------------------------------
