@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+RIVALS := .venv-rivals
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-clients.txt
+PIP_INSTALL_RIVALS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-rivals.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture-undo bench bench-history bench-dictionary bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture-undo bench bench-quick bench-page bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -53,20 +55,21 @@ compatibility: $(VENV)/installed-clients $(CLIENTS)/installed ## See what the AP
 	$(BIN)/python -m tests.recording write $(OBSERVED)
 	$(BIN)/python -m docs.generate
 
-bench: $(VENV)/installed-bench ## Measure durable PATCH and GET beside a conventional server (three minutes).
-	$(BIN)/python -m benchmarks.http
+bench: $(VENV)/installed-bench $(RIVALS)/installed ## Measure everything beside its rivals and write the page on it (half an hour).
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.page
 
-bench-history: $(VENV)/installed-bench ## Measure what history costs, and a PAL with 10,000 revisions (one minute).
-	$(BIN)/python -m benchmarks.history
+bench-quick: $(VENV)/installed-bench ## Try every benchmark for a moment, without rivals that need a download (one minute).
+	$(BIN)/python -m benchmarks --quick
 
-bench-dictionary: $(VENV)/installed-bench ## Measure changes of a pronunciation dictionary with 10,000 rules (ten seconds).
-	$(BIN)/python -m benchmarks.dictionary
+bench-page: $(VENV)/installed ## Write the page on performance anew from the newest results.
+	$(BIN)/python -m benchmarks.page
 
 bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside jsonpatch (one minute).
 	$(BIN)/python -m benchmarks.json_patch
 
 clean: ## Remove the virtual environment and everything that tools left behind. Data folders stay.
-	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Palace needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …")'
@@ -90,6 +93,13 @@ $(CLIENTS)/installed: constraints-clients.txt tests/clients/requirements.txt | $
 	$(BIN)/python -m venv $(CLIENTS)
 	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --requirement tests/clients/requirements.txt
 	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --no-deps pipecat-ai
+	@touch $@
+
+# The servers that the benchmarks compare with; uWSGI is compiled, which needs a C compiler.
+$(RIVALS)/installed: constraints-rivals.txt benchmarks/rivals/requirements.txt | $(BIN)/python
+	rm -rf $(RIVALS)
+	$(BIN)/python -m venv $(RIVALS)
+	$(RIVALS)/$(PIP_INSTALL_RIVALS) --requirement benchmarks/rivals/requirements.txt
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

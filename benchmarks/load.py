@@ -19,8 +19,8 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.servers import HOST, cpu_seconds
-from benchmarks.workload import Kind, get_request, patch_number, patch_request_pieces
+from benchmarks.processes import HOST, cpu_seconds
+from benchmarks.workload import ID, NUMBER, Kind, patch_number
 
 ERROR_LIMIT = 100
 DRAIN_SECONDS = 60
@@ -37,9 +37,14 @@ class Job:
     pals: Sequence[str]
     first_number: int
     """Patches are numbered from here, so that two jobs never write the same values."""
-    port: int
-    api_key: str
-    server_pid: int
+    ports: Sequence[int]
+    """The nodes; the connections are dealt out to them in turn."""
+    request: str
+    """The whole HTTP request, with ID and NUMBER where those belong."""
+    may_refuse: Sequence[str]
+    """Statuses that are counted as refusals, not as errors."""
+    server_pids: Sequence[int]
+    database_pids: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,14 @@ class Measurement:
     latencies_us: list[int]
     """Of every request sent within the window, also when its answer came later; in microseconds."""
     server_cpu_seconds: float
+    """Of the server and all its workers."""
+    database_cpu_seconds: float
+    """Of the database server and all its processes; 0 when the database is a library."""
     generator_cpu_seconds: float
     acknowledged: dict[str, int]
     """PAL id to the number of the last patch answered with 200, warm-up included."""
+    refused: int
+    """Answers within the window with a status of `may_refuse`: nothing was written."""
     errors: dict[str, int]
 
 
@@ -68,7 +78,7 @@ class Run:
         self.stopping = asyncio.Event()
         self.drained = asyncio.Event()
         self.busy = job.connections
-        self.completed = 0
+        self.completed = self.refused = 0
         self.latencies: list[float] = []
         self.acknowledged: dict[str, int] = {}
         self.errors: Counter[str] = Counter()
@@ -116,9 +126,9 @@ class Connection(asyncio.Protocol):
         self.number = 0
         self.pal_id = ""
         self.is_patch = job.kind == "PATCH"
-        authority = f"{HOST}:{job.port}"
-        prepare = patch_request_pieces if self.is_patch else _get_request_pieces
-        self.prepared = itertools.cycle([(pal_id, prepare(authority, job.api_key, pal_id)) for pal_id in pals])
+        self.may_refuse = {status.encode() for status in job.may_refuse}
+        pieces = [(pal_id, job.request.replace(ID, pal_id).encode().split(NUMBER.encode())) for pal_id in pals]
+        self.prepared = itertools.cycle(pieces)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's transports are not subclasses of asyncio's
@@ -140,7 +150,7 @@ class Connection(asyncio.Protocol):
         if self.received:
             data = self.received + data
         head_end = data.find(b"\r\n\r\n")
-        if head_end < 0 or len(data) < head_end + 4 + _content_length(data[:head_end]):
+        if head_end < 0 or not _is_whole(data, head_end):
             self.received = data
             return
         self.received = b""
@@ -148,6 +158,8 @@ class Connection(asyncio.Protocol):
             self.run.succeed(self.sent_at)
             if self.is_patch:
                 self.run.acknowledged[self.pal_id] = self.number
+        elif data[9:12] in self.may_refuse:
+            self.run.refused += self.run.window_open
         else:
             self.run.fail(f"{data[9:12].decode()} {data[head_end + 4 : head_end + 84].decode(errors='replace')}")
         self.send_next()
@@ -158,17 +170,19 @@ class Connection(asyncio.Protocol):
         self.run.leave()
 
 
-def _get_request_pieces(authority: str, api_key: str, pal_id: str) -> list[bytes]:
-    return [get_request(authority, api_key, pal_id)]
+def _is_whole(data: bytes, head_end: int) -> bool:
+    """Whether the answer has come to its end. Only one is in flight, so the last chunk ends all that was received."""
+    head = data[:head_end].lower()
+    if b"\r\ntransfer-encoding: chunked" in head:
+        return data.endswith(b"\r\n0\r\n\r\n")
+    return len(data) >= head_end + 4 + _content_length(head)
 
 
 def _content_length(head: bytes) -> int:
     """The length of the body; 0 without the header, which is how 204 and 304 come."""
     start = head.find(b"\r\ncontent-length:")
     if start < 0:
-        start = head.lower().find(b"\r\ncontent-length:")
-        if start < 0:
-            return 0
+        return 0
     end = head.find(b"\r\n", start + 17)
     return int(head[start + 17 : end] if end >= 0 else head[start + 17 :])
 
@@ -180,13 +194,13 @@ async def measure(job: Job) -> Measurement:
     connections = []
     for offset in range(job.connections):
         factory = partial(Connection, run, job, job.pals[offset :: job.connections])
-        connections.append((await loop.create_connection(factory, HOST, job.port))[1])
+        connections.append((await loop.create_connection(factory, HOST, job.ports[offset % len(job.ports)]))[1])
     for connection in connections:
         connection.send_next()
     await _sleep_unless_stopped(job.warm_up_seconds, run)
-    window_start, server_cpu, own_cpu = run.open_window(), cpu_seconds(job.server_pid), time.process_time()
+    before, window_start = _cpu(job), run.open_window()
     await _sleep_unless_stopped(job.seconds, run)
-    window_end, server_cpu_end, own_cpu_end = run.close_window(), cpu_seconds(job.server_pid), time.process_time()
+    window_end, after = run.close_window(), _cpu(job)
     try:
         await asyncio.wait_for(run.drained.wait(), DRAIN_SECONDS)
     except TimeoutError:
@@ -195,11 +209,18 @@ async def measure(job: Job) -> Measurement:
         completed=run.completed,
         seconds=window_end - window_start,
         latencies_us=[round(latency * 1_000_000) for latency in run.latencies],
-        server_cpu_seconds=server_cpu_end - server_cpu,
-        generator_cpu_seconds=own_cpu_end - own_cpu,
+        server_cpu_seconds=after[0] - before[0],
+        database_cpu_seconds=after[1] - before[1],
+        generator_cpu_seconds=after[2] - before[2],
+        refused=run.refused,
         acknowledged=run.acknowledged,
         errors=dict(run.errors),
     )
+
+
+def _cpu(job: Job) -> tuple[float, float, float]:
+    """Seconds used so far by the server, by the database, and by this process."""
+    return cpu_seconds(job.server_pids), cpu_seconds(job.database_pids), time.process_time()
 
 
 async def _sleep_unless_stopped(seconds: float, run: Run) -> None:

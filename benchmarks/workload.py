@@ -1,5 +1,6 @@
-"""What is asked of both servers: one PAL of 3 KB, and a patch of three operations that changes it every time."""
+"""What is asked of every server: one PAL of 3 KB, and a patch of three operations that changes it every time."""
 
+import copy
 import json
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ _PROMPT = (
     "door never. When you do not know something, say so plainly and write it down for the day desk."
 )
 
-_OPEN_DOOR = {
+_OPEN_DOOR: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "open_street_door",
@@ -87,34 +88,46 @@ _GREETING = "Good evening, this is Wren House, line {}. How can I help?"
 _HOTWORDS = "Wren House, harbour ferry, garden room, room {}"
 _TEMPERATURE = "0.1{}"
 
-# One shape for every patch, with the number in three places, so that a request is joined from pieces made beforehand.
-_PATCH_PIECES = (
-    json.dumps(
-        [
-            {"op": "replace", "path": "/greeting", "value": _GREETING},
-            {"op": "replace", "path": "/layers/stt/hotwords", "value": _HOTWORDS},
-            {"op": "add", "path": "/layers/llm/extra_body/temperature", "value": _TEMPERATURE},
-        ]
-    )
-    .replace(f'"{_TEMPERATURE}"', _TEMPERATURE)
-    .encode()
-    .split(b"{}")
-)
+ID = "<id>"
+NUMBER = "<number>"
+"""Marks in the text of a request: where the id of the PAL belongs, and the twelve digits of the patch."""
 
 
-def get_request(authority: str, api_key: str, pal_id: str) -> bytes:
-    """The bytes of one keep-alive GET of the PAL."""
-    return f"GET /v2/pals/{pal_id} HTTP/1.1\r\nhost: {authority}\r\nx-api-key: {api_key}\r\n\r\n".encode()
+def grown(pal: dict[str, Any], size: int) -> dict[str, Any]:
+    """The same PAL with as many tools in its llm layer as make about `size` bytes of JSON; never a smaller one."""
+    result = copy.deepcopy(pal)
+    missing = size - len(json.dumps(pal))
+    tools = round(missing / len(json.dumps(_OPEN_DOOR)))
+    result["layers"]["llm"]["tools"] += [
+        {"type": "function", "function": {**_OPEN_DOOR["function"], "name": f"open_street_door_{number}"}}
+        for number in range(tools)
+    ]
+    return result
 
 
-def patch_request_pieces(authority: str, api_key: str, pal_id: str) -> list[bytes]:
-    """What stands between the numbers of a PATCH; `patch_number(n).join(pieces)` is the whole request."""
-    length = sum(map(len, _PATCH_PIECES)) + len(patch_number(0)) * (len(_PATCH_PIECES) - 1)
-    head = (
-        f"PATCH /v2/pals/{pal_id} HTTP/1.1\r\nhost: {authority}\r\nx-api-key: {api_key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-    ).encode()
-    return [head + _PATCH_PIECES[0], *_PATCH_PIECES[1:]]
+def operations_text(root: str = "") -> str:
+    """The patch as JSON, with NUMBER in three places; the document lies at the pointer `root` of what is patched."""
+    operations = [
+        {"op": "replace", "path": f"{root}/greeting", "value": _GREETING.format(NUMBER)},
+        {"op": "replace", "path": f"{root}/layers/stt/hotwords", "value": _HOTWORDS.format(NUMBER)},
+        {"op": "add", "path": f"{root}/layers/llm/extra_body/temperature", "value": _TEMPERATURE.format(NUMBER)},
+    ]
+    return _with_number(json.dumps(operations))
+
+
+def patched_text(pal: dict[str, Any]) -> str:
+    """The whole PAL as the patch leaves it, as JSON with NUMBER in three places."""
+    result = copy.deepcopy(pal)
+    result["greeting"] = _GREETING.format(NUMBER)
+    result["layers"]["stt"]["hotwords"] = _HOTWORDS.format(NUMBER)
+    result["layers"]["llm"]["extra_body"]["temperature"] = _TEMPERATURE.format(NUMBER)
+    return _with_number(json.dumps(result))
+
+
+def _with_number(text: str) -> str:
+    """The temperature is a number, so its quotation marks go."""
+    temperature = _TEMPERATURE.format(NUMBER)
+    return text.replace(f'"{temperature}"', temperature)
 
 
 def patch_number(number: int) -> bytes:

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks.page import FILES as PERFORMANCE
 from docs.compatibility import compatibility_page
 from palace.settings import GROUPS, PREFIX, Settings
 
@@ -25,15 +26,19 @@ def settings_page() -> str:
             "",
             "Every setting is a flag of `palace serve` and an environment variable; a flag wins over the variable, and",
             "an empty variable counts as none. A true/false setting is a pair of flags such as `--log-requests` and",
-            "`--no-log-requests`. The master key is no flag, because every user of a machine sees the flags of its",
-            "processes. This page is generated from `palace/settings.py`.",
+            "`--no-log-requests`. The master key and the token of the metrics are no flags, because every user of a",
+            "machine sees the flags of its processes. This page is generated from `palace/settings.py`.",
             *rows,
             "",
         ]
     )
 
 
-PAGES = {"reference/compatibility.md": compatibility_page, "reference/settings.md": settings_page}
+PAGES = {
+    "reference/compatibility.md": compatibility_page,
+    "reference/settings.md": settings_page,
+    **{f"explanation/{path}": make for path, make in PERFORMANCE.items()},
+}
 """Path below this folder, and what makes its text."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, 
 from palace.addresses import parse_networks
 from palace.api.emulator import Emulator
 from palace.api.faults import DroppableConnection
-from palace.api.server import build_application
+from palace.api.server import build_application, counted_routes
 from palace.audit import Deed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
@@ -31,15 +32,18 @@ from palace.ids import Ids
 from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
 from palace.logs import configure_logs
+from palace.metrics import Meter
+from palace.rates import Rates
 from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
 from palace.seeding import plant_seed, read_plan_file, read_seed
-from palace.settings import Settings, load_settings
+from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import SqliteStore, Store
+from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.vault import Vault, VaultError
 
 GARBAGE_THRESHOLD = 50_000
@@ -72,8 +76,10 @@ class Greeting:
     key_is_new: bool
 
 
-async def open_services(settings: Settings, url: str = "") -> Services:
+async def open_services(settings: Settings, url: str = "", meter: Meter | None = None) -> Services:
     """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
+
+    What is counted goes to `meter`, where there is one.
 
     Raises OSError, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in it cannot be
     used, and InvalidSkillsFile.
@@ -86,7 +92,8 @@ async def open_services(settings: Settings, url: str = "") -> Services:
     had_key = settings.ephemeral or master_key_file(settings).exists()
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
-    store = await _open_store(settings)
+    meter = meter or Meter()
+    store = await _open_store(settings, meter)
     try:
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:
@@ -111,6 +118,8 @@ async def open_services(settings: Settings, url: str = "") -> Services:
         url=url,
         kinds={resource.kind: resource for resource in RESOURCES},
         skills=skills,
+        meter=meter,
+        rates=Rates(settings.rate_limit, settings.rate_burst) if settings.rate_limit else None,
     )
 
 
@@ -125,16 +134,20 @@ def _wrong_key(settings: Settings, found: MasterKeys, *, had_key: bool) -> Vault
     return VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}".strip())
 
 
-async def _open_store(settings: Settings) -> Store:
+async def _open_store(settings: Settings, meter: Meter) -> Store:
+    most = settings.most_waiting_writes
     if not settings.database:
         path = None if settings.ephemeral else settings.data / DATABASE
-        return SqliteStore(path, durability=settings.durability, migrations=settings.migrate)
+        migrations = settings.migrate
+        return SqliteStore(path, durability=settings.durability, migrations=migrations, most_waiting=most, meter=meter)
     from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
 
     return await open_postgres(
         settings.database,
         most_connections=settings.database_connections,
         statement_seconds=settings.database_seconds,
+        most_waiting=most,
+        meter=meter,
         migrations=settings.migrate,
     )
 
@@ -170,11 +183,20 @@ def _write_secret(path: Path, secret: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, telling when it listens, and ending in good order: it would send itself the signal again instead."""
+    """Uvicorn, telling when it listens, and ending in good order: it would send itself the signal again instead.
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+    After the first signal it goes on for `drain_seconds`, with `is_draining` true, so that those who send it requests
+    can go elsewhere; then it stops to listen and finishes what it has begun.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_drain: Callable[[], None], drain_seconds: int
+    ) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._on_drain = on_drain
+        self._drain_seconds = drain_seconds
+        self.is_draining = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -183,18 +205,33 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT end the server; a second one stops waiting for the requests in flight."""
+        """SIGTERM and SIGINT end the server; a second one ends the draining, a third one the requests in flight."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+        if self.should_exit:
+            self.force_exit = True
+        elif self.is_draining or not self._drain_seconds:
+            self._stop_listening()
+        else:
+            asyncio.get_running_loop().call_later(self._drain_seconds, self._stop_listening)
+        if not self.is_draining:
+            self.is_draining = True
+            self._on_drain()
+
+    def _stop_listening(self) -> None:
+        self.should_exit = True
 
 
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
     Raises CannotListen when the address is in use; RevokedKey, InvalidSeed, InvalidFaults; OSError, FolderInUse,
-    StorageFailure, NewerSchema and VaultError when the data folder cannot be used.
+    StorageFailure, NewerSchema and VaultError when the data folder cannot be used; InvalidSetting.
     """
     configure_logs(settings.log_level, settings.log_format)
     listening = _listen(settings.host, settings.port)
@@ -202,7 +239,7 @@ def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
         nullcontext() if settings.ephemeral else held(settings.data),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(settings, listening, greet))
+        runner.run(_serve(settings, listening, greet, Meter(counted_routes(RESOURCES))))
 
 
 async def _log_start(services: Services) -> None:
@@ -219,10 +256,19 @@ async def _emulator(settings: Settings, services: Services) -> Emulator:
     return Emulator(start, Plan(faults) if settings.fault_lab else None)
 
 
-async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None]) -> None:
+def _tracing(settings: Settings) -> Tracing | None:
+    try:
+        return open_tracing(settings.otlp_endpoint)
+    except CannotTrace as error:
+        raise InvalidSetting(str(error)) from error
+
+
+async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None], meter: Meter) -> None:
     log = structlog.get_logger("palace")
     url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
-    services = await open_services(settings, url)
+    tracing = _tracing(settings)
+    meter.begin(os.getpid())
+    services = await open_services(settings, url, meter)
     await _log_start(services)
     if services.vault.has_older_keys:
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
@@ -236,7 +282,7 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         log.info("listening", url=url)
         greet(Greeting(url, key, key_is_new))
 
-    application = build_application(RESOURCES, services, settings, lambda: not server.should_exit, emulator)
+    application = build_application(RESOURCES, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
         application,
         http="httptools" if emulator.faults is None else DroppableConnection,
@@ -248,8 +294,14 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    server = _Server(config, started)
-    beside = [asyncio.create_task(work) for work in (keep_forgetting(services), keep_working(JOBS, services))]
+    working = asyncio.create_task(keep_working(JOBS, services))
+    beside = [working, asyncio.create_task(keep_forgetting(services))]
+
+    def drain() -> None:
+        log.info("draining", seconds=settings.drain_seconds)
+        working.cancel()  # Jobs are begun anew elsewhere, or at the next start.
+
+    server = _Server(config, started, drain, settings.drain_seconds)
     try:
         await server.serve([listening])
     finally:
@@ -258,6 +310,8 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
             with suppress(asyncio.CancelledError):
                 await task
         await services.store.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
         log.info("stopped")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from palace.vocabulary import Words
 
@@ -29,11 +29,20 @@ class Idempotency:
     since: str
 
 
+class Part(NamedTuple):
+    """Something that took a part of a call's time, by the clock that never goes backwards."""
+
+    name: str
+    started: float
+    ended: float
+
+
 @dataclass(slots=True)
 class Call:
     """One request, translated: names in it are those used inside, except in `body_as_sent`.
 
-    `if_match` and `if_none_match` are the texts of these headers, `comment` says why the client makes a change.
+    `if_match` and `if_none_match` are the texts of these headers, `comment` says why the client makes a change. `parts`
+    is None where nobody wants to know what took how long.
     """
 
     account: Account
@@ -50,6 +59,12 @@ class Call:
     comment: str | None = None
     request_id: str = ""
     idempotency: Idempotency | None = None
+    parts: list[Part] | None = None
+
+    def took(self, name: str, started: float, ended: float) -> None:
+        """Note a part of the time that the call takes."""
+        if self.parts is not None:
+            self.parts.append(Part(name, started, ended))
 
 
 @dataclass(slots=True)

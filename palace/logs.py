@@ -32,6 +32,16 @@ def configure_logs(level: str, form: str) -> None:
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_OtherPrograms(logging.WARNING)], level=logging.WARNING, force=True)
+
+
+class _OtherPrograms(logging.Handler):
+    """What libraries say in Python's own log: warnings and worse become events like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it once more."""
+        log = structlog.get_logger("palace")
+        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 def _dumps(event: dict[str, object], **_options: object) -> bytes:

@@ -14,6 +14,8 @@ from palace.errors import ClientError, InvalidId, ReadOnlyObject
 from palace.fetching import Fetcher
 from palace.ids import Ids
 from palace.json_patch import Limits, format_pointer
+from palace.metrics import Meter
+from palace.rates import Rates
 from palace.settings import Settings
 from palace.skills import Skills
 from palace.storage import Store
@@ -44,6 +46,9 @@ class Services:
     """every skill by its id, also those that are not enabled"""
     running: set[tuple[int, str]] = field(default_factory=set)
     """idempotency keys (account, key) whose first request is being carried out"""
+    meter: Meter = field(default_factory=Meter)
+    rates: Rates | None = None
+    """how many requests each key may make; None for any number"""
 
     @property
     def audit(self) -> Chain | None:

@@ -13,7 +13,16 @@ from palace.vault import VaultError, parse_master_keys
 PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
-MAY_BE_ZERO = {"port", "shutdown_seconds", "restore_days", "id_seed"}
+MAY_BE_ZERO = {
+    "port",
+    "shutdown_seconds",
+    "drain_seconds",
+    "restore_days",
+    "id_seed",
+    "rate_limit",
+    "rate_burst",
+    "request_seconds",
+}
 LARGEST = {"port": 65_535, "restore_days": 100_000, "idempotency_hours": 1_000_000}
 """Times are taken off the present one, and no date lies before the year 1."""
 
@@ -30,7 +39,9 @@ GROUPS = {
     "skills_file": "Storing and changing",
     "cors_origins": "To and from elsewhere",
     "log_level": "Log and shutdown",
-    "max_body_bytes": "Limits",
+    "metrics": "Metrics and traces",
+    "rate_limit": "How much at once",
+    "max_body_bytes": "How large",
 }
 """Headings of the lists of settings, each under the name of the first setting below it."""
 
@@ -101,6 +112,24 @@ class Settings:
     log_format: Literal["text", "json"] = _setting("text", "One line for people, or one JSON object, for each event.")
     log_requests: bool = _setting(True, "Whether every request is logged; failures are logged in any case.")
     shutdown_seconds: int = _setting(20, "How long requests in flight may take to finish after SIGTERM.")
+    drain_seconds: int = _setting(
+        0, "How long the server goes on after SIGTERM while /readyz says 503, for load balancers to notice."
+    )
+    metrics: bool = _setting(True, "Whether GET /metrics tells Prometheus what the server counts.")
+    metrics_token: str = _setting(
+        "",
+        "What /metrics demands as `Authorization: Bearer TOKEN`; without it, it is open.",
+        secret=True,
+        is_flag=False,
+    )
+    otlp_endpoint: str = _setting(
+        "", "Where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318; without it there are none."
+    )
+    rate_limit: int = _setting(0, "The most requests a minute with one API key; 0: any number.")
+    rate_burst: int = _setting(0, "How many of them may come at once; 0: as many as in ten seconds.")
+    request_seconds: int = _setting(30, "How long a request may take until it is answered with 504; 0: for ever.")
+    most_requests: int = _setting(1000, "The most requests that are carried out at once; further ones are 503.")
+    most_waiting_writes: int = _setting(1000, "The most writes that wait for the database; further ones are 503.")
     max_body_bytes: int = _setting(16 << 20, "The largest request body, in bytes.")
     max_document_bytes: int = _setting(16 << 20, "The largest document that is stored, in bytes of JSON.")
     max_patch_operations: int = _setting(1000, "The most operations in one JSON Patch.")
@@ -166,6 +195,10 @@ def _checked(settings: Settings) -> Settings:
         parse_networks(settings.allow_private_addresses)
     except ValueError as error:
         raise InvalidSetting(f"PALACE_ALLOW_PRIVATE_ADDRESSES cannot be used: {error}.") from error
+    if settings.otlp_endpoint and not settings.otlp_endpoint.startswith(("http://", "https://")):
+        raise InvalidSetting("otlp_endpoint must begin with http:// or https://, as in http://127.0.0.1:4318.")
+    if not settings.metrics_token.isprintable() or not settings.metrics_token.isascii():
+        raise InvalidSetting("PALACE_METRICS_TOKEN cannot be used: it takes visible ASCII characters.")
     if settings.master_key:
         try:
             parse_master_keys(settings.master_key)

@@ -1,11 +1,10 @@
-"""`python -m benchmarks.conventional --port 8000 --data DIR` serves until SIGTERM.
+"""`python -m benchmarks.conventional --port 8000 --database URI` serves until SIGTERM.
 
 The key it accepts comes from the environment variable CONVENTIONAL_API_KEY, which must be set.
 """
 
 import argparse
 import os
-from pathlib import Path
 
 import uvicorn
 
@@ -17,9 +16,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.conventional")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--data", type=Path, required=True, help="existing folder for the database file")
+    parser.add_argument("--database", required=True, help="sqlite:///FILE or postgresql://…")
+    parser.add_argument("--history", action="store_true", help="keep each state of a PAL in a row of its own")
     arguments = parser.parse_args()
-    app = create_app(arguments.data / "pals.sqlite3", os.environ["CONVENTIONAL_API_KEY"])
+    app = create_app(arguments.database, os.environ["CONVENTIONAL_API_KEY"], arguments.history)
     uvicorn.run(
         app,
         host=arguments.host,

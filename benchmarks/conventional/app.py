@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import jsonpatch
@@ -17,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
-from benchmarks.conventional.database import ApiKey, Pal, create_engine, hash_key, prepare
+from benchmarks.conventional.database import ApiKey, Pal, PalRevision, create_engine, hash_key, prepare
 from benchmarks.conventional.models import Operation, PalCreated, PalDocument, PalRead
 
 router = APIRouter()
@@ -82,10 +81,13 @@ async def health() -> dict[str, str]:
 
 
 @router.post("/v2/pals", response_model=PalCreated)
-async def create_pal(body: PalDocument, account_id: CurrentAccount, session: Session) -> Any:
+async def create_pal(request: Request, body: PalDocument, account_id: CurrentAccount, session: Session) -> Any:
     document = body.model_dump(mode="json", exclude_unset=True)
     pal = Pal(id=f"p{secrets.token_hex(6)[:11]}", account_id=account_id, document=document)
     session.add(pal)
+    if request.app.state.keeps_history:
+        await session.flush()
+        session.add(PalRevision(pal_id=pal.id, revision=1, document=document))
     await session.commit()
     return as_read(pal)
 
@@ -96,11 +98,13 @@ async def read_pal(pal: CurrentPal) -> Any:
 
 
 @router.patch("/v2/pals/{pal_id}", response_model=PalRead, response_model_exclude_unset=True)
-async def patch_pal(pal: CurrentPal, operations: list[Operation], session: Session) -> Any:
+async def patch_pal(request: Request, pal: CurrentPal, operations: list[Operation], session: Session) -> Any:
     document = patched(pal.document, operations)
     if document == pal.document:
         return Response(status_code=304)
     pal.document = document
+    if request.app.state.keeps_history:
+        session.add(PalRevision(pal_id=pal.id, revision=pal.revision + 1, document=document))
     try:
         await session.commit()
     except StaleDataError as error:
@@ -123,14 +127,15 @@ async def answer_invalid_body(request: Request, error: Exception) -> JSONRespons
     return JSONResponse({"message": f"Bad Request. {problems}", "error": f"Bad Request. {problems}"}, 400)
 
 
-def create_app(database_file: Path, api_key: str) -> FastAPI:
-    """The application on the database in `database_file`, which is created when missing; `api_key` opens account 1."""
-    engine = create_engine(database_file)
+def create_app(database: str, api_key: str, keeps_history: bool) -> FastAPI:
+    """The application on the database at this URI, whose tables are created; `api_key` opens account 1."""
+    engine = create_engine(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await prepare(engine, api_key)
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
+        app.state.keeps_history = keeps_history
         yield
         await engine.dispose()
 

@@ -1,15 +1,17 @@
-"""Two tables, an engine with a pool, and the pragmas that make a commit survive a power cut."""
+"""The tables, an engine with a pool, and the pragmas that make a commit to SQLite survive a power cut."""
 
 import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, event
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint, event
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
+
+Document = JSON().with_variant(JSONB, "postgresql")
 
 
 def utc_now() -> datetime:
@@ -41,7 +43,7 @@ class Pal(Base):
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
-    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
     revision: Mapped[int] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
@@ -49,14 +51,32 @@ class Pal(Base):
     __mapper_args__ = {"version_id_col": revision}
 
 
+class PalRevision(Base):
+    """One state of a PAL, whole, as it became with a create or a patch: the ordinary way to keep history."""
+
+    __tablename__ = "pal_revisions"
+    __table_args__ = (UniqueConstraint("pal_id", "revision"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pal_id: Mapped[str] = mapped_column(ForeignKey("pals.id"))
+    revision: Mapped[int] = mapped_column()
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 def hash_key(api_key: str) -> str:
     """SHA-256 of the key in hexadecimal: what the database keeps instead of the key."""
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
-def create_engine(file: Path) -> AsyncEngine:
-    """An engine whose connections use WAL and synchronous=FULL and wait up to 30 seconds for the write lock."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{file}", connect_args={"timeout": 30})
+def create_engine(uri: str) -> AsyncEngine:
+    """An engine for `sqlite:///FILE` through aiosqlite or `postgresql://…` through asyncpg, with the default pool.
+
+    Connections to SQLite use WAL and synchronous=FULL and wait up to 30 seconds for the write lock.
+    """
+    if uri.startswith("postgresql://"):
+        return create_async_engine(uri.replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = create_async_engine(uri.replace("sqlite://", "sqlite+aiosqlite://", 1), connect_args={"timeout": 30})
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from palace.api.auth import authenticate
+from palace.api.auth import admitted
 from palace.api.bodies import (
     DOCUMENT_TYPES,
     MERGE_PATCH,
@@ -62,8 +62,9 @@ class ResourcePath:
         if endpoint is None:
             raise not_allowed(scope["method"], self._methods)
         headers = Headers(scope)
-        account = await authenticate(headers.get(b"x-api-key"), self._services.store.reading)
+        account = await admitted(scope, headers, self._services)
         call = Call(account, self._words, scope["path_params"], request_id=scope["palace.request_id"])
+        call.parts = scope.get("palace.parts")
         if scope["query_string"]:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             call.query = self._canonical(query)
@@ -88,9 +89,13 @@ class ResourcePath:
             return b""
         media = media_type(headers, PATCH_TYPES if is_patch else DOCUMENT_TYPES)
         body = await read_body(headers, receive, self._largest_body)
+        if is_patch:
+            self._services.meter.observe("patch_bytes", len(body))
         call.is_merge_patch = media == MERGE_PATCH
         if is_patch and not call.is_merge_patch:
             call.body_as_sent = parse_patch(body, self._patch_limits)
+            if isinstance(call.body_as_sent, list):
+                self._services.meter.observe("patch_operations", len(call.body_as_sent))
         else:
             call.body_as_sent = parse_document(body, self._services.limits)
         call.body = call.body_as_sent

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from palace.api.bodies import header, send_json
-from palace.api.gateway import send_error
+from palace.api.mistakes import send_error
 from palace.errors import BadRequest, Detail
 from palace.faults import Fault, InvalidFault, Plan, read_fault
 

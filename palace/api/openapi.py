@@ -32,7 +32,9 @@ from palace.vocabulary import Aliases, legacy_document
 EXAMPLE_TIME = "2026-10-09T10:00:00.000000Z"
 DESCRIPTION = (
     "An open, self-hosted server for the Tavus Developer API. An independent implementation, "
-    "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words."
+    "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words. "
+    "Any request may also be answered with 408, 429, 500, 503 or 504, whose body is an Error. What is for operators "
+    "(/healthz, /readyz, /metrics) is no part of the API, and not of this document."
 )
 
 

@@ -20,6 +20,8 @@ Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """The same text five times as fast, where PyYAML was built with libyaml."""
 
 STATIC = Path(__file__).parent / "static"
+PAGES = ("/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs", "/llms.txt")
+"""All but what lies under `/static`."""
 
 
 class _Page:

@@ -57,6 +57,7 @@ Every request needs the header `x-api-key`. Bodies are JSON.
 - `GET /v2/{collection}/{id}/references` lists what uses an object. Deleting it takes its id out of all of them; a face
   that a PAL shows is 409 unless you send `?cascade=true`.
 - `/v2/personas` and `/v2/replicas` serve the same objects with the older names (`persona_id`, `default_replica_id`).
+- 408, 429, 503 `too_busy`: nothing was done; send it again after `Retry-After`. 504: a change may have been made.
 - Secrets such as `/layers/llm/api_key` are shown as `********`; sending the mask back keeps the stored secret.
 
 ## Reference

@@ -6,14 +6,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
-from palace.api.emulator import Emulator, emulator_routes
+from palace.api.emulator import PREFIX, SWITCHES, Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
 from palace.api.faults import FaultLab
-from palace.api.gateway import VERSION_PREFIX, Gateway, Mistakes, no_such_route
+from palace.api.gateway import VERSION_PREFIX, Gateway, no_such_route
 from palace.api.media import media_route
-from palace.api.pages import page_routes
+from palace.api.metrics import METRICS_PATH, metrics_route
+from palace.api.mistakes import Mistakes
+from palace.api.pages import PAGES, page_routes
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
+from palace.tracing import Tracing
 from palace.vocabulary import Words
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -26,6 +29,9 @@ CORS_EXPOSED = (
     "x-mended",
     "x-message",
     "x-palace-fault",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
     "x-request-id",
     "x-revision",
     "x-stored-differently",
@@ -40,13 +46,20 @@ def build_application(
     settings: Settings,
     is_ready: Callable[[], bool],
     emulator: Emulator,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
     routes.append(media_route(VERSION_PREFIX, services))
+    routes.append(metrics_route(settings, services))
     routes += page_routes(resources, settings, is_ready)
     routes += emulator_routes(emulator, services)
-    application: ASGIApp = Mistakes(Router(routes, redirect_slashes=False, default=no_such_route))
+    application: ASGIApp = Mistakes(
+        Router(routes, redirect_slashes=False, default=no_such_route),
+        services.meter,
+        most_requests=settings.most_requests,
+        seconds=settings.request_seconds,
+    )
     if emulator.faults is not None:
         application = FaultLab(application, emulator.faults)
     if settings.cors_origins != NO_CORS:
@@ -60,7 +73,22 @@ def build_application(
             max_age=CORS_SECONDS,
         )
     collections = frozenset(name for resource in resources for name in _collections(resource))
-    return Gateway(application, services.clock, services.ids, collections, log_requests=settings.log_requests)
+    return Gateway(
+        application,
+        services.clock,
+        services.ids,
+        collections,
+        services.meter,
+        is_ready,
+        tracing,
+        log_requests=settings.log_requests,
+    )
+
+
+def counted_routes(resources: Sequence[Resource]) -> list[str]:
+    """The paths under which requests are counted: those of all operations, and those of the server itself."""
+    own = [METRICS_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
+    return [path for resource in resources for _, path, _ in _paths(resource)] + own
 
 
 def _collections(resource: Resource) -> list[str]:
@@ -69,16 +97,21 @@ def _collections(resource: Resource) -> list[str]:
     return [resource.collection, *([legacy.collection] if legacy else [])]
 
 
-def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
-    """Both families of paths; `/pals/check-username` comes before `/pals/{id}`."""
+def _paths(resource: Resource) -> list[tuple[bool, str, dict[str, Endpoint]]]:
+    """Both families of paths, each with its methods; `/pals/check-username` comes before `/pals/{id}`."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in resource.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [
+        (bool(is_legacy), f"{VERSION_PREFIX}/{collection}{path}", paths[path])
+        for is_legacy, collection in enumerate(_collections(resource))
+        for path in sorted(paths, key=lambda path: "{" in path)
+    ]
+
+
+def _resource_routes(resource: Resource, services: Services, settings: Settings) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
-    legacy = resource.names.legacy
-    for is_legacy, collection in ((False, resource.collection), *([(True, legacy.collection)] if legacy else ())):
+    for is_legacy, path, methods in _paths(resource):
         words = Words(is_legacy, resource.aliases)
-        for path in sorted(paths, key=lambda path: "{" in path):
-            full, largest_body = f"{VERSION_PREFIX}/{collection}{path}", settings.max_body_bytes
-            routes.append(Route(full, ResourcePath(full, resource, paths[path], words, services, largest_body)))
+        routes.append(Route(path, ResourcePath(path, resource, methods, words, services, settings.max_body_bytes)))
     return routes

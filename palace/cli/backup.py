@@ -23,9 +23,10 @@ def backup_command(
     file: File,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Copy the database into one file, also while the server works: it is the database as it was at one moment.
+    """Copy the database into one file, while the server works.
 
-    The master key is not in it: keep a copy of that elsewhere. Without it no secret in the backup can be opened.
+    The copy is the database as it was at one moment. The master key is not in it: keep a copy of that elsewhere.
+    Without it no secret in the backup can be opened.
     """
 
     async def copy(settings: Settings) -> tuple[int, str]:
@@ -48,9 +49,10 @@ def restore_command(
     file: File,
     force: Annotated[bool, typer.Option("--force", help="Also where a database is; it is kept beside.")] = False,
 ) -> None:
-    """Make a backup the database of a data folder, after checking it. The server must be stopped.
+    """Put a backup back, after checking it.
 
-    The master key must be in its place first: it is not in the backup.
+    It becomes the database of the data folder; the server must be stopped. The master key must be in its place
+    first: it is not in the backup.
     """
 
     async def put_back(settings: Settings) -> Restored:

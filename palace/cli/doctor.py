@@ -23,8 +23,9 @@ def doctor_command(
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check the settings, the data folder, the master key, the database and, with --url, the running server.
+    """Look the installation over: what is wrong, what to do.
 
+    It checks the settings, the data folder, the master key, the database and, with --url, the running server.
     Nothing is changed. Each line says what to do about it, if it is no good. The exit code is 1 after any problem.
     """
     try:

@@ -28,9 +28,10 @@ def export_command(
     file: File,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Write everything that the database holds into one file, also while servers work: lines of JSON, in gzip.
+    """Write everything into one file, while servers work.
 
-    Secrets stay sealed in it, and the master key is not in it. The file is readable by you only.
+    The file has lines of JSON, in gzip. Secrets stay sealed in it, and the master key is not in it. The file is
+    readable by you only.
     """
 
     async def write(settings: Settings) -> str:
@@ -48,9 +49,10 @@ def export_command(
 
 @with_flags(FOLDER)
 def import_command(flags: dict[str, Any], file: File) -> None:
-    """Make an export a new database. Broken off, it goes on when the same command is run again.
+    """Make an export a new database.
 
-    The master key of the database that was exported must be in its place first.
+    Broken off, it goes on when the same command is run again. The master key of the database that was exported must
+    be in its place first.
     """
 
     async def bring(settings: Settings) -> Imported:

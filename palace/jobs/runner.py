@@ -72,9 +72,11 @@ async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
                 log.error("could not look for jobs", problem=str(error))
                 due = []
             for job in due:
+                services.meter.count("jobs_running")
                 task = asyncio.create_task(_attempt(job, kinds, services))
                 working.add(task)
                 task.add_done_callback(working.discard)
+                task.add_done_callback(lambda _: services.meter.count("jobs_running", -1))
             await asyncio.sleep(LOOK_EVERY_SECONDS)
     finally:
         for task in working:
@@ -125,18 +127,24 @@ async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> N
         if attempts > MOST_ATTEMPTS:  # The process died each time, perhaps of this job.
             raise JobFailed(UNFINISHED)
         store = await kind.carry_out(job, services)
+    except asyncio.CancelledError:  # The server ends: another one begins the job anew, and this was no attempt.
+        services.meter.count("jobs/let_go")
+        await _settled(job, "waiting", job.attempts, None, services)
+        raise
     except Exception as error:
         failure = error if isinstance(error, JobFailed) else JobFailed(UNFINISHED, is_temporary=True)
         cause = None if failure is error else error
         log.warning("job failed", kind=job.kind, id=job.id, attempt=attempts, problem=failure.text, exc_info=cause)
         if failure.is_temporary and attempts < MOST_ATTEMPTS:
             wait = FIRST_WAIT_SECONDS * WAIT_GROWS_BY ** (attempts - 1)
+            services.meter.count("jobs/retried")
             await _settled(job, "waiting", attempts, None, services, wait)
             return
         store, state = kind.give_up(job, failure.text, services), "failed"
     finally:
         keeping.cancel()
     await _settled(job, state, attempts, store, services)
+    services.meter.count(f"jobs/{state}")
 
 
 async def _settled(

@@ -193,5 +193,9 @@ class StorageFailure(Exception):
     """The database could not carry out a write or make it durable; nothing of it is stored."""
 
 
+class Overloaded(StorageFailure):
+    """More writes wait than the store takes; nothing of this one is stored."""
+
+
 class OutcomeUnknown(StorageFailure):
     """The database went away while it made a write durable: all of it is stored, or nothing of it."""

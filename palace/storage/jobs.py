@@ -42,6 +42,10 @@ class Jobs:
         """
         return [Job(*row) for row in await self._run.rows("due_jobs", now=now, most=most, share=share)]
 
+    async def waiting(self) -> int:
+        """How many jobs wait, for their time or for somebody to begin."""
+        return int((await self._run.row("count_waiting_jobs"))[0])
+
     async def start(self, job: int, until: str) -> bool:
         """Work at it until some time, or longer with `extend`; False when somebody else does by now."""
         return bool(await self._run.change("start_job", job=job, until=until))

@@ -11,13 +11,17 @@ commit. A connection that breaks during the commit leaves open whether it took p
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import asyncpg
 
+from palace.clock import Clock
+from palace.metrics import Meter
+from palace.rates import Use
 from palace.storage.auditing import write_deeds
-from palace.storage.base import OutcomeUnknown, StorageFailure
+from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
@@ -37,6 +41,7 @@ from palace.storage.transaction import Transaction
 T = TypeVar("T")
 
 LARGEST_GROUP = 256
+MOST_WAITING = 1000
 GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
@@ -65,24 +70,57 @@ class PostgresStore:
     is_shared = True
     """whether other servers work on the same database"""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", most_waiting: int, meter: Meter) -> None:
+        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does."""
         self.pool = Pool(pool, PATIENCE_SECONDS)
         self._statements = PooledStatements(self.pool)
         self.reading = Transaction(self._statements)
+        self._minute = 0
         self._queue: deque[_Write] = deque()
         self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
+        self._most_waiting = most_waiting
+        self._meter = meter
+        self._clock = Clock()
 
     async def transact(self, work: Work[T]) -> T:
         """See Store."""
+        if self._waiting >= self._most_waiting:
+            raise Overloaded(f"{self._waiting} writes wait for the database already.")
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
+        self._measure()
         if len(self._drains) < GROUPS_AT_ONCE:
             drain = asyncio.create_task(self._drain_queue())
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)
         result: T = await write.done
         return result
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._alone)
+
+    def _measure(self) -> None:
+        connections, idle = self.pool.pool.get_size(), self.pool.pool.get_idle_size()
+        self._meter.set("writes_waiting", self._waiting)
+        self._meter.set("database_connections/busy", connections - idle)
+        self._meter.set("database_connections/idle", idle)
+
+    async def share_rates(self, told: Sequence[Use]) -> list[Use]:
+        """Add what this server let pass to what all did, and return the totals. Raises StorageFailure.
+
+        When the connection breaks it is told twice, which errs on the strict side.
+        """
+        lines, minute = [use._asdict() for use in told], max(use.window for use in told)
+
+        async def add(connection: Connection) -> list[Any]:
+            if minute != self._minute:
+                await DirectStatements(connection).change("forget_rates", minute=minute - 1)
+                self._minute = minute
+            return await connection.fetch(QUERIES["add_rates"].sql, *columns(lines, "add_rates"))
+
+        return [Use(*row) for row in await self.pool.carry_out(add)]
 
     async def settle(self) -> None:
         """See Store."""
@@ -101,7 +139,9 @@ class PostgresStore:
             await self._gather()
             writes = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_GROUP))]
             if writes:  # Else another group took them.
+                started = self._clock.monotonic()
                 await self._together(writes)
+                self._meter.committed(len(writes), self._clock.monotonic() - started, self._waiting)
 
     async def _gather(self) -> None:
         """Let the loop read on while each pass brings new writes: a commit costs more than a write, so share it."""
@@ -116,16 +156,18 @@ class PostgresStore:
             async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
                 await _committed(connection, lambda: _carry_out(group, connection))
         except OutcomeUnknown as error:
+            self._meter.count("store_failures")
             for write in writes:
                 write.finish(None, error)
             return
-        except TRANSIENT:
+        except ANY:  # Also where it is the fault of one of them: only that one fails then.
+            self._meter.count("store_retries", len(writes))
             self._each_alone(writes)
             return
         except Exception as error:
-            told = failure(error) if isinstance(error, asyncpg.PostgresError) else error
+            self._meter.count("store_failures")
             for write in writes:
-                write.finish(None, told)
+                write.finish(None, error)
             return
         for write, member in zip(writes, group.members, strict=True):
             if member.needs_own and member.error is None:
@@ -145,6 +187,8 @@ class PostgresStore:
         try:
             result = await self._tried_alone(write.work)
         except Exception as error:
+            if isinstance(error, StorageFailure):
+                self._meter.count("store_failures")
             write.finish(None, error)
         else:
             write.finish(result, None)
@@ -156,6 +200,7 @@ class PostgresStore:
                 async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
                     return await _committed(connection, lambda: _carry_out_alone(work, connection))
             except TRANSIENT as error:
+                self._meter.count("store_retries")
                 await pauses.rest(error)
             except asyncpg.PostgresError as error:
                 raise failure(error) from error
@@ -205,8 +250,8 @@ async def _carry_out_alone(work: Work[T], connection: Connection) -> T:
 
 async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
     """What `work` returns, once what it wrote is on disk. When it raises, nothing is stored."""
-    await connection.execute("BEGIN")
     try:
+        await connection.execute("BEGIN")
         result = await work()
     except BaseException:
         await _roll_back(connection)
@@ -214,7 +259,7 @@ async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -
     try:
         await connection.execute("COMMIT")
     except GONE as error:
-        connection.terminate()
+        _let_go(connection)
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
     return result
@@ -224,6 +269,12 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
     except ANY:
+        _let_go(connection)
+
+
+def _let_go(connection: Connection) -> None:
+    """Keep the pool from using it again. One that broke is out of the pool already, and would say so."""
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
@@ -236,6 +287,8 @@ async def open_postgres(
     most_connections: int,
     statement_seconds: float,
     migrations: Literal["auto", "manual"] = "auto",
+    most_waiting: int = MOST_WAITING,
+    meter: Meter | None = None,
 ) -> PostgresStore:
     """Connect, and bring the schema up to date, if that is not left to a person.
 
@@ -270,7 +323,7 @@ async def open_postgres(
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool)
+    return PostgresStore(pool, most_waiting, meter or Meter())
 
 
 async def _leave_as_it_is(_: Any) -> None:

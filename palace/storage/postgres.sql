@@ -49,24 +49,33 @@ WHERE seq IN (
 RETURNING kind, id, owner, revision;
 
 -- name: page_oldest_first
--- Stock objects and the account's own, merged in the order of creation; each half walks its index.
-SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
-    UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
-) ORDER BY seq LIMIT :limit OFFSET :offset;
+-- Stock objects and the account's own, merged in the order of creation; each half walks its index, and only the page
+-- itself is read.
+SELECT body FROM documents WHERE seq IN (
+    SELECT seq FROM (
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+         ORDER BY seq LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
+        UNION ALL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+         ORDER BY seq LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
+    ) AS listed ORDER BY seq LIMIT :limit OFFSET :offset
+) ORDER BY seq;
 
 -- name: page_newest_first
 -- The same, backwards.
-SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
-    UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
-) ORDER BY seq DESC LIMIT :limit OFFSET :offset;
+SELECT body FROM documents WHERE seq IN (
+    SELECT seq FROM (
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+         ORDER BY seq DESC LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
+        UNION ALL
+        (SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+         ORDER BY seq DESC LIMIT CAST(:limit AS bigint) + CAST(:offset AS bigint))
+    ) AS listed ORDER BY seq DESC LIMIT :limit OFFSET :offset
+) ORDER BY seq DESC;
 
 -- name: count_documents
--- How many objects the list has; read from the index alone.
-SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL;
+-- How many objects the list has, as triggers keep it.
+SELECT CAST(coalesce(sum(documents), 0) AS bigint) FROM document_counts WHERE kind = :kind AND owner IN (:stock, :account);
 
 -- name: search_documents
 -- What a list asks for: a part of the name or the whole id, ids, and one of the values of each label.
@@ -384,6 +393,10 @@ WHERE place + (
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
+-- name: count_waiting_jobs
+-- How many jobs nobody works at that are not done.
+SELECT count(*) FROM jobs WHERE state = 'waiting';
+
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
 -- else was faster.
@@ -510,3 +523,19 @@ SELECT * FROM unnest(
     CAST(:chain AS bigint[]), CAST(:seq AS bigint[]), CAST(:at AS text[]), CAST(:account AS bigint[]),
     CAST(:key_id AS text[]), CAST(:action AS text[]), CAST(:kind AS text[]), CAST(:id AS text[]),
     CAST(:revision AS bigint[]), CAST(:request_id AS text[]), CAST(:mac AS bytea[]));
+
+-- How many requests the servers let pass. --------------------------------------------------------------------------------
+
+-- name: add_rates
+-- What one server let pass, added to what all did, and the totals; in order, so that servers do not wait for each other.
+INSERT INTO rate_windows (key_id, minute, requests)
+SELECT key_id, minute, requests
+FROM unnest(CAST(:key_id AS text[]), CAST(:window AS bigint[]), CAST(:requests AS bigint[]))
+     AS told (key_id, minute, requests)
+ORDER BY key_id, minute
+ON CONFLICT (key_id, minute) DO UPDATE SET requests = rate_windows.requests + excluded.requests
+RETURNING key_id, minute, requests;
+
+-- name: forget_rates
+-- Minutes that are over.
+DELETE FROM rate_windows WHERE minute < :minute;

@@ -60,11 +60,10 @@ def failure(error: Exception) -> StorageFailure:
 def bound(statement: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
     """The SQL of a statement and its values, in the order of their numbers."""
     sql, parameters = QUERIES[statement]
-    return sql, [plain(values[parameter]) for parameter in parameters]
+    return sql, [_plain(values[parameter]) for parameter in parameters]
 
 
-def plain(value: Any) -> Any:
-    """The value as it can be stored: PostgreSQL has no texts with U+0000."""
+def _plain(value: Any) -> Any:
     if isinstance(value, str) and ZERO_BYTE in value:
         return value.replace(ZERO_BYTE, ITS_PICTURE)
     return value
@@ -72,7 +71,7 @@ def plain(value: Any) -> Any:
 
 def columns(lines: Sequence[Mapping[str, Any]], statement: str) -> list[list[Any]]:
     """The values of many lines for a statement that takes an array for each column."""
-    return [[plain(line[parameter]) for line in lines] for parameter in QUERIES[statement].parameters]
+    return [[_plain(line[parameter]) for line in lines] for parameter in QUERIES[statement].parameters]
 
 
 class DirectStatements:

@@ -17,8 +17,10 @@ from typing import Any, Literal, TypeVar
 
 import apsw
 
+from palace.clock import Clock
+from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
-from palace.storage.base import StorageFailure
+from palace.storage.base import Overloaded, StorageFailure
 from palace.storage.migrate import migrate, present_schema, refuse_other
 from palace.storage.queries import load_queries
 from palace.storage.store import Work
@@ -27,6 +29,7 @@ from palace.storage.transaction import Transaction
 T = TypeVar("T")
 
 LARGEST_GROUP = 256
+MOST_WAITING = 1000
 BUSY_MILLISECONDS = 10_000
 IN_MEMORY = ":memory:"
 
@@ -113,10 +116,13 @@ class SqliteStore:
         *,
         durability: Literal["full", "normal"] = "full",
         migrations: Literal["auto", "manual"] = "auto",
+        most_waiting: int = MOST_WAITING,
+        meter: Meter | None = None,
     ) -> None:
         """Open or create the file and bring its schema up to date, if that is not left to a person.
 
-        Raises NewerSchema, OlderSchema and StorageFailure.
+        Raises NewerSchema, OlderSchema and StorageFailure. While `most_waiting` writes wait for their turn, no other
+        one may. The meter is told what the writer does.
         """
         try:
             self._writing = _connect(path, durability)
@@ -134,6 +140,9 @@ class SqliteStore:
         self._is_in_memory = path is None
         self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._queue: deque[_Write] = deque()
+        self._most_waiting = most_waiting
+        self._meter = meter or Meter()
+        self._clock = Clock()
         self._drain: asyncio.Task[None] | None = None
 
     async def transact(self, work: Work[T]) -> T:
@@ -175,8 +184,11 @@ class SqliteStore:
         self._writing.close()
 
     async def _queued(self, work: Work[T], *, is_alone: bool = False) -> T:
+        if len(self._queue) >= self._most_waiting:
+            raise Overloaded(f"{len(self._queue)} writes wait for the database already.")
         write = _Write(work, asyncio.get_running_loop().create_future(), is_alone)
         self._queue.append(write)
+        self._meter.set("writes_waiting", len(self._queue))
         if self._drain is None:
             self._drain = asyncio.create_task(self._drain_queue())
         result: T = await write.done
@@ -186,8 +198,9 @@ class SqliteStore:
         try:
             while self._queue:
                 await self._gather()
-                group = self._next_group()
+                group, started = self._next_group(), self._clock.monotonic()
                 await (self._run_alone(group[0]) if group[0].is_alone else self._commit_group(group))
+                self._meter.committed(len(group), self._clock.monotonic() - started, len(self._queue))
                 for write in group:
                     write.finish()
         finally:
@@ -242,6 +255,7 @@ class SqliteStore:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             self._transaction.deeds.clear()
+            self._meter.count("store_failures")
             for write in group:
                 write.error = StorageFailure(f"The database could not store the change: {error}")
                 write.error.__cause__ = error

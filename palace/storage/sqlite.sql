@@ -44,24 +44,27 @@ WHERE seq IN (SELECT seq FROM documents WHERE deleted_at < :before ORDER BY dele
 RETURNING kind, id, owner, revision;
 
 -- name: page_oldest_first
--- Stock objects and the account's own, merged in the order of creation; each half walks its index.
-SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+-- Stock objects and the account's own, merged in the order of creation; each half walks its index, and only the page
+-- itself is read.
+SELECT body FROM documents WHERE seq IN (
+    SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
     UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
-) ORDER BY seq LIMIT :limit OFFSET :offset;
+    SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+    ORDER BY seq LIMIT :limit OFFSET :offset
+) ORDER BY seq;
 
 -- name: page_newest_first
 -- The same, backwards.
-SELECT body FROM (
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
+SELECT body FROM documents WHERE seq IN (
+    SELECT seq FROM documents WHERE kind = :kind AND owner = :stock AND deleted_at IS NULL
     UNION ALL
-    SELECT seq, body FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
-) ORDER BY seq DESC LIMIT :limit OFFSET :offset;
+    SELECT seq FROM documents WHERE kind = :kind AND owner = :account AND deleted_at IS NULL
+    ORDER BY seq DESC LIMIT :limit OFFSET :offset
+) ORDER BY seq DESC;
 
 -- name: count_documents
--- How many objects the list has; read from the index alone.
-SELECT count(*) FROM documents WHERE kind = :kind AND owner IN (:stock, :account) AND deleted_at IS NULL;
+-- How many objects the list has, as triggers keep it.
+SELECT coalesce(sum(documents), 0) FROM document_counts WHERE kind = :kind AND owner IN (:stock, :account);
 
 -- name: search_documents
 -- What a list asks for: a part of the name or the whole id, ids, and one of the values of each label.
@@ -365,6 +368,10 @@ WHERE place + (
     WHERE state = 'running' AND documents.owner = due.owner
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
+
+-- name: count_waiting_jobs
+-- How many jobs nobody works at that are not done.
+SELECT count(*) FROM jobs WHERE state = 'waiting';
 
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody

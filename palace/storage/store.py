@@ -21,8 +21,8 @@ class Store(Protocol):
         """Run `work` in a transaction and return its result once that is on disk.
 
         When `work` raises, nothing of it is stored. It must await nothing but the verbs of its transaction, and bear
-        being run again. Raises StorageFailure when the database cannot take the write, and OutcomeUnknown when nobody
-        knows whether it did.
+        being run again. Raises StorageFailure when the database cannot take the write, Overloaded when too many wait
+        for it already, and OutcomeUnknown when nobody knows whether it was stored.
         """
 
     async def settle(self) -> None:

@@ -10,7 +10,6 @@ import asyncpg
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
 from palace.storage.migrate import newest_schema
 from palace.storage.migrate_postgres import migrate, present_schema
-from palace.storage.postgres_statements import ZERO_BYTE, plain
 from palace.transfer.form import Row
 from palace.transfer.sides import Progress, TransferFailure, refusal
 from palace.transfer.tables import TABLES, TEXT, Table
@@ -88,18 +87,11 @@ class PostgresSide:
                 await self._connection.execute(f"CREATE TABLE {PROGRESS} (file text NOT NULL, rows bigint NOT NULL)")
                 await self._connection.execute(f"INSERT INTO {PROGRESS} VALUES ($1, 0)", file)
 
-    def as_kept(self, row: Row) -> Row:
-        """The row as this database gives it back: without U+0000 in texts, as everywhere on PostgreSQL."""
-        if any(isinstance(value, str) and ZERO_BYTE in value for value in row):
-            return tuple(plain(value) for value in row)
-        return row
-
     async def put(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         """Add rows and remember how far that is, in one transaction."""
         with _translated(self.name):
             async with self._connection.transaction():
-                kept = [self.as_kept(row) for row in rows]
-                await self._connection.copy_records_to_table(table.name, records=kept, columns=list(table.columns))
+                await self._connection.copy_records_to_table(table.name, records=rows, columns=list(table.columns))
                 await self._connection.execute(f"UPDATE {PROGRESS} SET rows = $1", progress.rows)
 
     async def finish(self) -> None:

@@ -19,14 +19,15 @@ CUT_OFF = "The export is cut off: its end is missing. Copy it again, or make it 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a checked export holds. `digest` stands for the whole of it."""
+    """What a checked export holds. `digest` stands for the whole of it, `ends` for the rows of each table."""
 
     header: Header
     digest: str
+    ends: dict[str, Any]
 
 
-def check_file(path: Path, look: Callable[[Table, Row, bytes], None], tell: Tell) -> Contents:
-    """Read the whole file and prove that it is as it was written; `look` sees every row and its line.
+def check_file(path: Path, look: Callable[[Table, Row], None], tell: Tell) -> Contents:
+    """Read the whole file and prove that it is as it was written; `look` sees every row.
 
     Raises UnusableExport, OSError and whatever `look` raises.
     """
@@ -39,7 +40,7 @@ def check_file(path: Path, look: Callable[[Table, Row, bytes], None], tell: Tell
             header = read_header(text)
         elif table is not None:
             digests[table.name].feed(text)
-            look(table, _decoded(decoders[table.name], text), text)
+            look(table, _decoded(decoders[table.name], text))
             rows += 1
             if rows % ROWS_AT_ONCE == 0:
                 tell(rows, header.total)
@@ -52,7 +53,7 @@ def check_file(path: Path, look: Callable[[Table, Row, bytes], None], tell: Tell
     if header is None or end != {"end": found, "sha256": whole.hexdigest()} or counts != header.counts:
         raise UnusableExport("The export is damaged: its rows are not those that were written. Copy it again.")
     tell(rows, header.total)
-    return Contents(header, whole.hexdigest())
+    return Contents(header, whole.hexdigest(), found)
 
 
 def batches_in(path: Path) -> Iterator[tuple[Table, list[Row]]]:

@@ -55,9 +55,6 @@ class Side(Protocol):
     async def begin(self, file: str) -> None:
         """Remember that an import of this file begins."""
 
-    def as_kept(self, row: Row) -> Row:
-        """The row as this database gives it back: the very same one, unless it cannot keep all of it."""
-
     async def put(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         """Add rows and remember how far that is, in one transaction."""
 

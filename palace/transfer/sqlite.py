@@ -112,10 +112,6 @@ class SqliteSide:
             self._connection.execute(f"CREATE TABLE {PROGRESS} (file TEXT NOT NULL, rows INTEGER NOT NULL) STRICT")
             self._connection.execute(f"INSERT INTO {PROGRESS} VALUES (?, 0)", (file,))
 
-    def as_kept(self, row: Row) -> Row:
-        """The row as this database gives it back."""
-        return row
-
     async def put(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         """Add rows and remember how far that is, in one transaction."""
         columns, places = ", ".join(f'"{name}"' for name in table.columns), ", ".join("?" * len(table.columns))

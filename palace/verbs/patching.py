@@ -77,7 +77,11 @@ async def patch(
         before = orjson.loads(record.body)
         keep = partial(store, resource, tx, call, record, before)
         editor = Editor(resource, tx, call, record, before, prepare, keep, services)
-        return await guarded(tx, call, record, editor.change, services)
+        started = services.clock.monotonic()
+        try:
+            return await guarded(tx, call, record, editor.change, services)
+        finally:
+            call.took("patch", started, services.clock.monotonic())
 
     return await carry_out(call, services, change, lambda outcome: patched(outcome, resource, call, answer))
 

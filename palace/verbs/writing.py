@@ -110,7 +110,11 @@ async def carry_out(
             await tx.add_answer(call.account.id, key, timestamp(services.clock.now()), kept, since)
         return reply
 
-    return await services.store.transact(inside)
+    started = services.clock.monotonic()
+    try:
+        return await services.store.transact(inside)
+    finally:
+        call.took("store.transact", started, services.clock.monotonic())
 
 
 def preview(outcome: Outcome, call: Call) -> Reply:

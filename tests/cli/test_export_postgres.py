@@ -104,20 +104,6 @@ def test_a_server_on_postgresql_goes_on_where_the_one_on_sqlite_stopped_and_back
         assert client.patch(f"/v2/pals/{pal}", json=patch).status_code == 304
 
 
-def test_a_name_that_postgresql_cannot_index_goes_along_as_well_as_it_can(folder, database, tmp_path):
-    data = tmp_path / "source"
-    with start_palace(data) as server, server.client() as client:
-        body = {"pal_name": "a\0b", "system_prompt": "x\0", "default_face_id": STOCK_FACE}
-        pal = client.post("/v2/pals", json=body).json()["pal_id"]
-    shutil.copy(data / "master.key", folder)
-    assert run("export", tmp_path / "one.export", "--data", data).returncode == 0
-    done = run("import", tmp_path / "one.export", "--data", folder, "--database", database)
-    assert (done.returncode, done.stderr) == (0, "")
-    with start_palace(folder, "--database", database) as server, server.client() as client:
-        assert client.get(f"/v2/pals/{pal}").json()["pal_name"] == "a\0b"
-    assert run("doctor", "--data", folder, "--database", database).returncode == 0
-
-
 def test_a_database_in_use_is_refused(exported, folder, database):
     assert run("import", exported, "--data", folder, "--database", database).returncode == 0
     assert "There are rows in" in refused("import", exported, "--data", folder, "--database", database)

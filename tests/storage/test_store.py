@@ -172,6 +172,44 @@ def test_lists(play, owned, newest_first, limit, offset, bodies, total):
     play(scene)
 
 
+def test_lists_count_what_is_there_through_all_that_becomes_of_it(play):
+    async def count(store):
+        page = await store.reading.page("pal", MINE, owned="own", newest_first=False, limit=1, offset=0)
+        return page.total_count
+
+    async def of(tx):
+        return await tx.get("pal", "p1", MINE)
+
+    async def insert(tx):
+        await tx.insert(record("p1"))
+
+    async def replace_it(tx):
+        await tx.replace(await of(tx), body=b"{}", secrets=None, updated_at=NOW, etag="", base=0)
+
+    async def hide(tx):
+        await tx.hide(await of(tx), NOW, 0)
+
+    async def restore(tx):
+        found, _ = await tx.get_with_deleted("pal", "p1", MINE)
+        await tx.replace(found, body=b"{}", secrets=None, updated_at=NOW, etag="", base=0)
+
+    async def hide_and_forget(tx):
+        await hide(tx)
+        assert await tx.forget_documents(LATER, 10)
+
+    async def delete(tx):
+        await tx.delete(await of(tx))
+
+    async def scene(store):
+        await put(store, record("p0"), record("p9", YOURS))
+        steps = ((insert, 2), (replace_it, 2), (hide, 1), (restore, 2), (hide_and_forget, 1), (insert, 2), (delete, 1))
+        for step, expected in steps:
+            await store.transact(step)
+            assert await count(store) == expected, step.__name__
+
+    play(scene)
+
+
 def test_a_name_has_one_holder_until_it_is_released_or_its_holder_deleted(play):
     async def scene(store):
         await put(store, record("p1"), record("p2", YOURS))

@@ -172,3 +172,60 @@ CREATE TABLE files (
 );
 
 CREATE INDEX files_of_document ON files (document);
+
+-- What servers tell each other of the requests they let pass, each key in each minute since 1970. One server alone needs
+-- no such table, so SQLite has none; nor is it taken along by an export.
+CREATE TABLE rate_windows (
+    key_id   text COLLATE "C" NOT NULL,
+    minute   bigint NOT NULL,
+    requests bigint NOT NULL,
+    PRIMARY KEY (key_id, minute)
+);
+
+-- How many documents there are to list, kept by triggers. Each connection has a row of its own, so that those that
+-- create at the same time do not wait for each other; the sum of the rows counts. What was in one may leave by another.
+CREATE TABLE document_counts (
+    kind      text COLLATE "C" NOT NULL,
+    owner     bigint NOT NULL,
+    part      bigint NOT NULL,
+    documents bigint NOT NULL,
+    PRIMARY KEY (kind, owner, part)
+);
+
+-- Once for a statement, as each change of a row leaves a version of it behind until the commit.
+CREATE FUNCTION count_new_documents() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    SELECT kind, owner, pg_backend_pid() % 64, count(*) FROM inserted WHERE deleted_at IS NULL GROUP BY kind, owner
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION count_gone_documents() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    SELECT kind, owner, pg_backend_pid() % 64, -count(*) FROM deleted WHERE deleted_at IS NULL GROUP BY kind, owner
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION count_hidden_or_restored_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO document_counts (kind, owner, part, documents)
+    VALUES (NEW.kind, NEW.owner, pg_backend_pid() % 64, CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END)
+    ON CONFLICT (kind, owner, part) DO UPDATE SET documents = document_counts.documents + excluded.documents;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER count_new_documents AFTER INSERT ON documents
+REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION count_new_documents();
+
+CREATE TRIGGER count_gone_documents AFTER DELETE ON documents
+REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION count_gone_documents();
+
+CREATE TRIGGER count_hidden_or_restored_document AFTER UPDATE OF deleted_at ON documents
+FOR EACH ROW WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL))
+EXECUTE FUNCTION count_hidden_or_restored_document();
