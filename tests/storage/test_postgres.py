@@ -1,9 +1,11 @@
 """What is asked of PostgreSQL alone: several servers on one database, and a database that is in the way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -29,8 +31,8 @@ def url() -> str:
 async def opened(url: str, count: int = 1):
     """So many servers' stores on one database, and two documents in it."""
     stores = [await open_postgres(url, most_connections=4, statement_seconds=SECONDS) for _ in range(count)]
-    for id in ("p1", "p2"):
-        await stores[0].transact(lambda tx, id=id: tx.insert(Record("pal", id, MINE, 1, NOW, NOW, b"0")))
+    for record in (Record("pal", id, MINE, 1, NOW, NOW, b"0") for id in ("p1", "p2")):
+        await stores[0].transact(lambda tx, record=record: tx.insert(record))
     try:
         yield stores[0] if count == 1 else stores
     finally:
@@ -76,7 +78,7 @@ def test_64_counters_over_two_servers_lose_nothing(url: str, alone: bool) -> Non
             return [await store.transact(lambda tx: add_one(tx, alone=alone)) for _ in range(5)]
 
         seen = await asyncio.gather(*(count(counter) for counter in range(64)))
-        assert sorted(sum(seen, [])) == list(range(1, 64 * 5 + 1))
+        assert sorted(chain.from_iterable(seen)) == list(range(1, 64 * 5 + 1))
         assert await number(stores[0]) == 64 * 5
         assert (await stores[1].reading.get("pal", "p1", MINE)).revision == 64 * 5 + 1
 
@@ -121,9 +123,9 @@ def test_a_name_is_claimed_once_on_all_servers(url: str) -> None:
     async def scene(stores: list[PostgresStore]) -> None:
         for turn in range(20):
             claims = [
-                store.transact(lambda tx, id=id, name=f"n{turn}": tx.claim("name", name, "pal", id))
+                store.transact(lambda tx, holder=holder, name=f"n{turn}": tx.claim("name", name, "pal", holder))
                 for store in stores
-                for id in ("p1", "p2")
+                for holder in ("p1", "p2")
             ]
             ends = await asyncio.gather(*claims, return_exceptions=True)
             assert sorted(map(repr, map(type, ends))) == sorted(map(repr, [type(None), *[NameTaken] * 3]))
@@ -287,7 +289,7 @@ def test_a_connection_that_breaks_before_the_commit_is_made_again_and_so_is_the_
 def test_a_group_whose_connection_breaks_is_done_all_the_same(url: str) -> None:
     async def scene(store: PostgresStore) -> None:
         async with somebody(url, LOCK.format("p1")) as other:
-            works = [asyncio.create_task(store.transact(lambda tx, id=id: add_one(tx, id))) for id in ("p1", "p2")]
+            works = [asyncio.create_task(store.transact(partial(add_one, id=id))) for id in ("p1", "p2")]
             await waits_for_a_lock(url)
             await end_connections(url)
             await other.execute("COMMIT")
@@ -368,40 +370,3 @@ def test_a_zero_byte_which_no_text_can_hold_shows_as_its_picture_in_indexes(url:
             await store.transact(lambda tx: tx.claim("name", "a\N{SYMBOL FOR NULL}b", "pal", "p2"))
 
     on(url, scene)
-
-
-# --- A database that is not there -------------------------------------------------------------------------------------
-
-
-PASSWORD = "hush-hush-3e7d19"
-
-
-def error_message(code: str, text: str) -> bytes:
-    """As PostgreSQL refuses a connection."""
-    body = b"".join(kind + said.encode() + b"\0" for kind, said in ((b"S", "FATAL"), (b"C", code), (b"M", text)))
-    return b"E" + (len(body) + 5).to_bytes(4, "big") + body + b"\0"
-
-
-@pytest.fixture
-def door() -> Iterator[int]:
-    """The port of something that asks for a password and takes none."""
-    refusal = error_message("28P01", 'password authentication failed for user "palace"')
-
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        size = int.from_bytes(await reader.readexactly(4), "big")
-        await reader.readexactly(size - 4)
-        writer.write(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
-        await reader.readexactly(1)
-        writer.write(refusal)
-        writer.close()
-
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(refuse, "127.0.0.1", 0))
-    import threading
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield server.sockets[0].getsockname()[1]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
