@@ -153,7 +153,7 @@ class PostgresStore:
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
         try:
-            async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+            async with self.pool.connection() as connection:
                 await _committed(connection, lambda: _carry_out(group, connection))
         except OutcomeUnknown as error:
             self._meter.count("store_failures")
@@ -197,7 +197,7 @@ class PostgresStore:
         pauses = Pauses(self.pool.patience_seconds)
         while True:
             try:
-                async with self.pool.pool.acquire(timeout=self.pool.patience_seconds) as connection:
+                async with self.pool.connection() as connection:
                     return await _committed(connection, lambda: _carry_out_alone(work, connection))
             except TRANSIENT as error:
                 self._meter.count("store_retries")
@@ -253,13 +253,15 @@ async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -
     try:
         await connection.execute("BEGIN")
         result = await work()
+        if connection.is_closed():  # Nobody asks it to commit, so nothing was.
+            raise asyncpg.ConnectionDoesNotExistError("the connection broke before the commit")
     except BaseException:
         await _roll_back(connection)
         raise
     try:
         await connection.execute("COMMIT")
     except GONE as error:
-        _let_go(connection)
+        _abandon(connection)
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
     return result
@@ -269,11 +271,11 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
     except ANY:
-        _let_go(connection)
+        _abandon(connection)
 
 
-def _let_go(connection: Connection) -> None:
-    """Keep the pool from using it again. One that broke is out of the pool already, and would say so."""
+def _abandon(connection: Connection) -> None:
+    """Close it at once. One that broke may have left the pool already, which is no other error than that it broke."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
 

@@ -6,7 +6,7 @@ wait; with many, one round trip serves them all.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -35,12 +35,22 @@ class Pool:
         self.pool = pool
         self.patience_seconds = patience_seconds
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One that is free. Trouble in giving it back is none: what was done with it is done, and not done again."""
+        connection = await self.pool.acquire(timeout=self.patience_seconds)
+        try:
+            yield connection
+        finally:
+            with suppress(*ANY):
+                await self.pool.release(connection)
+
     async def carry_out(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Work that may be done again, as it stores nothing. Raises StorageFailure."""
         pauses = Pauses(self.patience_seconds)
         while True:
             try:
-                async with self.pool.acquire(timeout=self.patience_seconds) as connection:
+                async with self.connection() as connection:
                     return await work(connection)
             except GONE as error:
                 await pauses.rest(error)
@@ -99,7 +109,7 @@ class PooledStatements:
     async def snapshot(self) -> AsyncIterator[DirectStatements]:
         try:
             async with (
-                self._pool.pool.acquire(timeout=self._pool.patience_seconds) as connection,
+                self._pool.connection() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 yield _reading(connection)

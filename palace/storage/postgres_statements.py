@@ -36,7 +36,7 @@ WORTH_ANOTHER_TRY = (
 GONE = (
     OSError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
+    asyncpg.InternalClientError,  # The driver lost its way, which it does when a session is ended just then.
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -276,6 +276,7 @@ def test_a_connection_that_breaks_before_the_commit_is_made_again_and_so_is_the_
         runs.append(made)
         if len(runs) == 1:
             await end_connections(url)
+            await asyncio.sleep(0.2)  # So that it is known: at the commit, nobody could tell what became of it.
         return made
 
     async def scene(store: PostgresStore) -> None:
