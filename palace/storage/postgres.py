@@ -46,6 +46,7 @@ GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
+HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 SHORTEST_POOL = 4
 """connections: for the groups, for a work of its own, for reading"""
 
@@ -314,7 +315,9 @@ async def open_postgres(
                 "jit": "off",
             },
         )
-    except (ValueError, *ANY) as error:
+    except ValueError:  # It may quote a part of the password, so nobody is to see it.
+        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
+    except ANY as error:
         raise StorageFailure(f"The database cannot be reached: {error}") from error
     try:
         async with pool.acquire() as connection:
