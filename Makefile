@@ -9,7 +9,7 @@ PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-c
 PIP_INSTALL_RIVALS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-rivals.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture-undo bench bench-quick bench-page bench-json-patch clean
+.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ test-clients: $(VENV)/installed-clients $(CLIENTS)/installed ## Run unmodified c
 
 test-browser: $(VENV)/installed-dev ## Run the tests in a real browser (needs chromium and chromium-driver).
 	$(BIN)/pytest -q tests/browser
+
+MINUTES ?= 10
+torture: $(VENV)/installed-dev ## Kill, cut and choke servers and databases under load, and check that nothing is lost (MINUTES=10).
+	$(BIN)/python -m tests.acceptance.register --minutes $(MINUTES)
 
 torture-undo: $(VENV)/installed-dev ## Undo revisions of some thousand new random histories (ten minutes).
 	PALACE_UNDO_HISTORIES=5000 $(BIN)/pytest -q tests/acceptance/test_undo.py

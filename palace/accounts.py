@@ -24,7 +24,10 @@ async def ensure_account(name: str, services: Services) -> tuple[int, bool]:
         await tx.add_audit(Deed(created_at, account, None, "create", "account", name), services.audit)
         return account
 
-    return await services.store.transact(insert), True
+    try:
+        return await services.store.transact(insert), True
+    except IdTaken:  # Another server made it just now.
+        return await ensure_account(name, services)
 
 
 async def add_key(account: int, label: str, services: Services) -> str:

@@ -153,9 +153,11 @@ class PostgresStore:
 
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
+        asked = group.run()
         try:
-            async with self.pool.connection() as connection:
-                await _committed(connection, lambda: _carry_out(group, connection))
+            if asked or group.is_writing:  # Else all of them failed, or want a transaction of their own.
+                async with self.pool.connection() as connection:
+                    await _committed(connection, lambda: _carry_out(group, asked, connection), lambda: group.is_writing)
         except OutcomeUnknown as error:
             self._meter.count("store_failures")
             for write in writes:
@@ -207,12 +209,13 @@ class PostgresStore:
                 raise failure(error) from error
 
 
-async def _carry_out(group: Group, connection: Connection) -> None:
+async def _carry_out(group: Group, asked: list[Questions], connection: Connection) -> None:
     """Ask what the works ask until all are done, and write what they write."""
     direct = DirectStatements(connection)
-    while asked := group.run():
+    while asked:
         for questions in asked:
             group.answer(questions, await _answers(questions, connection))
+        asked = group.run()
     await _store_replaced(group, connection)
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for statement, values in group.writes:
@@ -249,7 +252,9 @@ async def _carry_out_alone(work: Work[T], connection: Connection) -> T:
     return result
 
 
-async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -> T:
+async def _committed(
+    connection: Connection, work: Callable[[], Awaitable[T]], has_written: Callable[[], bool] = lambda: True
+) -> T:
     """What `work` returns, once what it wrote is on disk. When it raises, nothing is stored."""
     try:
         await connection.execute("BEGIN")
@@ -263,6 +268,8 @@ async def _committed(connection: Connection, work: Callable[[], Awaitable[T]]) -
         await connection.execute("COMMIT")
     except GONE as error:
         _abandon(connection)
+        if not has_written():
+            raise
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
     return result
@@ -300,7 +307,7 @@ async def open_postgres(
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
             max_size=max(most_connections, SHORTEST_POOL),
             timeout=PATIENCE_SECONDS,
             command_timeout=2 * statement_seconds,
@@ -318,17 +325,21 @@ async def open_postgres(
     except ValueError:  # It may quote a part of the password, so nobody is to see it.
         raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
     except ANY as error:
-        raise StorageFailure(f"The database cannot be reached: {error}") from error
+        raise _unreachable(error) from error
     try:
         async with pool.acquire() as connection:
             await ready(connection, migrations)
-    except asyncpg.PostgresError as error:
+    except ANY as error:
         await pool.close()
-        raise failure(error) from error
+        raise _unreachable(error) from error
     except BaseException:
         await pool.close()
         raise
     return PostgresStore(pool, most_waiting, meter or Meter())
+
+
+def _unreachable(error: Exception) -> StorageFailure:
+    return StorageFailure(f"The database cannot be reached: {error or type(error).__name__}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -177,6 +177,11 @@ class Group:
         self._holders: dict[Place, Member] = {}
         self._in_line: dict[Place, deque[tuple[Member, int]]] = {}
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether those that are done have written anything."""
+        return bool(self.replaced or self.writes or self.deeds)
+
     def run(self) -> list[Questions]:
         """Go on until all have stopped, and tell what they ask; nothing when all are done."""
         asked: dict[str, Questions] = {}

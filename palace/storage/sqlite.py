@@ -20,7 +20,7 @@ import apsw
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.storage.auditing import write_deeds
-from palace.storage.base import Overloaded, StorageFailure
+from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate import migrate, present_schema, refuse_other
 from palace.storage.queries import load_queries
 from palace.storage.store import Work
@@ -250,15 +250,26 @@ class SqliteStore:
             if connection.total_changes() == changes:
                 connection.execute("COMMIT")
             else:
-                await self._waiting_for_disk(connection.execute, "COMMIT")
-        except apsw.Error as error:
+                await self._commit()
+        except (apsw.Error, OutcomeUnknown) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             self._transaction.deeds.clear()
             self._meter.count("store_failures")
             for write in group:
-                write.error = StorageFailure(f"The database could not store the change: {error}")
-                write.error.__cause__ = error
+                write.error = (
+                    error
+                    if isinstance(error, OutcomeUnknown)
+                    else StorageFailure(f"The database could not store the change: {error}")
+                )
+                write.error.__cause__ = error.__cause__ or error
+
+    async def _commit(self) -> None:
+        """Raises OutcomeUnknown when the disk refuses to say whether it has it: a crash right now may bring it back."""
+        try:
+            await self._waiting_for_disk(self._writing.execute, "COMMIT")
+        except apsw.IOError as error:
+            raise OutcomeUnknown(f"The disk failed while it stored the change: {error}") from error
 
     async def _run(self, write: _Write) -> None:
         connection, deeds = self._writing, self._transaction.deeds

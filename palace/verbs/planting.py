@@ -1,6 +1,7 @@
 """What the server writes on its own: stock objects, and members that tell what it did."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from palace.clock import timestamp
 from palace.judging import framed
 from palace.masks import load_refs
 from palace.resource import Document, Resource, Services
-from palace.storage import Record, Transaction
+from palace.storage import IdTaken, Record, Transaction
 from palace.verbs.writing import NO_FACTS, New, Outcome, Wanted, judged_new, keep
 from palace.vocabulary import Words
 
@@ -45,10 +46,13 @@ async def plant(
 
 async def plant_all(stock: Sequence[Planted], services: Services) -> None:
     """Make sure that all of these stock objects exist and say what this version has them say, in one transaction."""
-    changed = [one for one in stock if not await _is_planted(one, services)]
-    if not changed:
-        return
+    while changed := [one for one in stock if not await _is_planted(one, services)]:
+        with suppress(IdTaken):  # By another server that starts just now: see what is left to do.
+            await _plant_changed(changed, services)
+            return
 
+
+async def _plant_changed(changed: Sequence[Planted], services: Services) -> None:
     async def store(tx: Transaction) -> None:
         for one in changed:
             record = await tx.get(one.resource.kind, one.id, STOCK_OWNER)

@@ -5,7 +5,7 @@ import asyncio
 import apsw
 import pytest
 
-from palace.storage import Record, SqliteStore, StorageFailure
+from palace.storage import OutcomeUnknown, Record, SqliteStore, StorageFailure
 from palace.storage.migrate import NewerSchema, migrations
 
 NOW = "2026-01-01T00:00:00.000000Z"
@@ -84,6 +84,25 @@ def test_a_file_shows_nothing_of_a_transaction_before_its_end_even_to_a_look_fro
 
         await store.transact(work)
         assert await store.reading.get("pal", "p1", 1)
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_when_the_disk_fails_during_the_commit_nobody_knows_whether_the_change_is_there(tmp_path):
+    """The commit may lie in the log of a file whose disk then refused to say so; a crash would find it there."""
+
+    async def scene():
+        store = SqliteStore(tmp_path / "a.db")
+
+        def fail(_statement):
+            raise apsw.IOError("disk I/O error")
+
+        carry_out, store._waiting_for_disk = store._waiting_for_disk, lambda *_: asyncio.to_thread(fail, None)
+        with pytest.raises(OutcomeUnknown, match="disk"):
+            await store.transact(lambda tx: tx.insert(record("p1")))
+        store._waiting_for_disk = carry_out
+        await store.transact(lambda tx: tx.insert(record("p1")))
         await store.close()
 
     asyncio.run(scene())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.acceptance.register.history import Attempt, History, Pal, Revision, effect
 
-EXPECTED = {0, 200, 204, 304, 400, 409, 412, 422, 429, 503}
+EXPECTED = {0, 200, 204, 304, 400, 408, 409, 412, 422, 429, 503, 504}
 NEIGHBOURS = 3
 
 

@@ -12,7 +12,8 @@ from tests.acceptance.register.history import Attempt, State, Write
 from tests.acceptance.register.wire import Answer, Connection, NoAnswer, NotSent, seconds
 from tests.serving import KEY, STOCK_FACE
 
-NOTHING_CHANGED = "Nothing was changed"
+NOTHING_DONE = {"store_unavailable", "too_busy"}
+"""Codes of failures of the server that say so."""
 NO_JSON = 599
 """Instead of the status of an answer that is no answer of this API."""
 MOST_REPEATS = 30
@@ -78,7 +79,7 @@ def said(answer: Answer) -> dict[str, Any]:
     except ValueError:
         return facts | {"outcome": "unknown", "status": NO_JSON, "text": f"{status} {answer.body[:60]!r}"}
     codes = {detail["code"] for detail in refusal["details"]}
-    is_known = status < 500 or (status == 503 and NOTHING_CHANGED in refusal["message"])
+    is_known = status < 500 or codes <= NOTHING_DONE
     return facts | {
         "outcome": "refused" if is_known else "unknown",
         "is_gone": "invalid_id" in codes,

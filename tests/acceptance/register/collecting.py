@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from palace.app import open_services
+from palace.audit import Check, Finding
+from palace.settings import load_settings
 from tests.acceptance.register.clients import Client, document_state
 from tests.acceptance.register.history import Pal, Revision
 from tests.acceptance.register.wire import Connection
@@ -70,14 +71,21 @@ async def _revisions(asking: Asking, id: str) -> list[Revision]:
     return found[::-1]
 
 
-def audit_log(data: Path, environment: Mapping[str, str]) -> tuple[list[tuple[str, int]], str]:
-    """PAL and revision of each row about what clients did, and what `palace audit verify` finds wrong."""
-    command = [sys.executable, "-m", "palace", "audit"]
-    where = ["--data", str(data)]
-    options: dict[str, Any] = {"capture_output": True, "text": True, "env": environment, "check": False}
-    verified = subprocess.run([*command, "verify", *where], **options)
-    exported = subprocess.run([*command, "export", *where], **options)
-    rows = [json.loads(line) for line in exported.stdout.splitlines()]
-    problems = "".join(done.stdout + done.stderr for done in (verified, exported) if done.returncode)[:2000]
-    by_clients = [row for row in rows if row["kind"] == "pal" and row["revision"] and row["key_id"]]
-    return [(row["id"], row["revision"]) for row in by_clients], problems
+async def audit_log(data: Path, variables: Mapping[str, str]) -> tuple[list[tuple[str, int]], list[str]]:
+    """PAL and revision of each row about what clients did, and what is wrong with the chains of the log."""
+    services = await open_services(load_settings({**variables, "PALACE_DATA": str(data)}))
+    rows: list[tuple[str, int]] = []
+    findings: list[Finding] = []
+    try:
+        async with services.store.reading.snapshot() as tx:
+            for head in await tx.audit_heads():
+                chain = Check(services.chain, head, number=head.chain)
+                async for row in tx.audit_rows(head.chain):
+                    findings += chain.feed(row)
+                    deed = row.deed
+                    if deed.kind == "pal" and deed.revision is not None and deed.key_id is not None:
+                        rows.append((deed.id, deed.revision))
+                findings += chain.finish()
+    finally:
+        await services.store.close()
+    return rows, [finding.text for finding in findings]

@@ -27,6 +27,7 @@ from tests.acceptance.register.disk import SmallDisk
 from tests.acceptance.register.proxy import Streams
 
 SECONDS_TO_COME_BACK = 60
+SECONDS_OF_PATIENCE = 5
 NAME = "register"
 NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -49,9 +50,13 @@ class OwnDatabase:
         self._server: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Start it and wait until it answers; again where it ends, as it does when it cannot recover yet."""
-        limit = time.monotonic() + SECONDS_TO_COME_BACK
-        while time.monotonic() < limit:
+        """Start it and wait until it answers; again where it ends, or hangs, as it may when it could not recover."""
+        began = time.monotonic()
+        patience = began + SECONDS_OF_PATIENCE
+        while time.monotonic() < began + SECONDS_TO_COME_BACK:
+            if time.monotonic() > patience:
+                await self.kill()
+                patience += SECONDS_OF_PATIENCE
             if self._server is None or self._server.poll() is not None:
                 self._server = self._started()
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):

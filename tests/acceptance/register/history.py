@@ -13,7 +13,7 @@ Kind = Literal["create", "put", "append", "both", "rollback", "delete", "restore
 Outcome = Literal["done", "unchanged", "refused", "unknown"]
 """`refused`: nothing was changed. `unknown`: there is no answer, or one that does not know."""
 
-WAIT_AND_REPEAT = {409, 429, 503}
+WAIT_AND_REPEAT = {408, 409, 429, 503}
 """Refusals that are not remembered under an idempotency key: the same request may succeed later."""
 
 
@@ -24,6 +24,10 @@ class State(NamedTuple):
     context: str | None = None
     tags: tuple[str, ...] = ()
     is_deleted: bool = False
+
+    def __str__(self) -> str:
+        tags = f"{len(self.tags)} tags, the last {self.tags[-1]}" if self.tags else "no tags"
+        return f"({self.greeting}, {self.context}, {tags}{', deleted' if self.is_deleted else ''})"
 
 
 class Write(NamedTuple):

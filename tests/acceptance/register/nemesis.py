@@ -99,7 +99,9 @@ def proxy_faults(random: Random, whose: str, proxies: Sequence[Proxy]) -> dict[s
 
         return fault
 
+    extra = {"database commits cut": misbehaving("cut_commit", 1)} if whose == "database" else {}
     return {
+        **extra,
         f"{whose} requests cut": misbehaving("cut_request", 1),
         f"{whose} answers cut": misbehaving("cut_answer", 1),
         f"{whose} connections silent": misbehaving("silent", 1),
@@ -169,7 +171,9 @@ def database_faults(random: Random, database: OwnDatabase) -> dict[str, Fault]:
     async def limited() -> None:
         database.limit_files(random.choice([1 << 16, 1 << 20, 1 << 23]))
         await asyncio.sleep(0.3 + random.random())
-        database.limit_files(None)
+        for _ in range(2):  # A process may have been born with the limit just now.
+            database.limit_files(None)
+            await asyncio.sleep(0.05)
         await database.start()
 
     async def full() -> None:

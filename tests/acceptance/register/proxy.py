@@ -8,8 +8,10 @@ from contextlib import suppress
 from random import Random
 from typing import Literal
 
-Mode = Literal["pass", "slow", "cut_request", "cut_answer", "silent", "refuse"]
+Mode = Literal["pass", "slow", "cut_request", "cut_answer", "cut_commit", "silent", "refuse"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Ends = tuple[asyncio.StreamWriter, asyncio.StreamWriter]
+COMMIT = b"COMMIT\0"
 RESET = struct.pack("ii", 1, 0)
 CHUNK = 1 << 16
 
@@ -18,7 +20,8 @@ class Proxy:
     """Passes everything on to whatever `dial` opens.
 
     `slow` delays; `cut_request` passes a part of a request on and resets both connections; `cut_answer` passes the
-    request on and resets them when the answer comes; `silent` keeps everything to itself; `refuse` resets at once.
+    request on and resets them when the answer comes, `cut_commit` only that to a COMMIT of PostgreSQL; `silent` keeps
+    everything to itself; `refuse` resets at once.
     """
 
     def __init__(self, dial: Callable[[], Awaitable[Streams]], random: Random) -> None:
@@ -28,6 +31,7 @@ class Proxy:
         self._dial = dial
         self._random = random
         self._open: set[asyncio.StreamWriter] = set()
+        self._unheard: set[Ends] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -67,6 +71,7 @@ class Proxy:
             for pump in pumps:
                 pump.cancel()
             self._open -= {*both}
+            self._unheard.discard(both)
             for end in both:
                 end.close()
 
@@ -74,7 +79,7 @@ class Proxy:
         self,
         source: asyncio.StreamReader,
         target: asyncio.StreamWriter,
-        both: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
+        both: Ends,
         *,
         is_request: bool,
     ) -> None:
@@ -88,11 +93,21 @@ class Proxy:
                 if mode == ("cut_request" if is_request else "cut_answer") and self._random.random() < 0.3:
                     target.write(data[: self._random.randrange(len(data))])
                     await asyncio.sleep(self._random.random() * 0.01)
-                    for end in both:
-                        self._abort(end)
+                    self._cut(both)
                     return
-                target.write(data)
-                await target.drain()
+                if is_request and mode == "cut_commit" and COMMIT in data and self._random.random() < 0.5:
+                    self._unheard.add(both)
+                    target.write(data)
+                    await asyncio.sleep(self._random.random() * 0.03)
+                    self._cut(both)
+                    return
+                if both not in self._unheard or is_request:
+                    target.write(data)
+                    await target.drain()
+
+    def _cut(self, both: Ends) -> None:
+        for end in both:
+            self._abort(end)
 
     def _abort(self, writer: asyncio.StreamWriter) -> None:
         """Close with a reset instead of a farewell."""
