@@ -23,6 +23,7 @@ SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
 BACKENDS = ("file", "postgres", "memory", "twice")
 """Every kind of store that a server may keep its objects in, and a file with which every work is run twice."""
+KINDS_OF_STORES = 3
 ROOT = Path(__file__).parents[1]
 BACKEND = os.environ.get("PALACE_TEST_DATABASE", "file")
 """The one of servers whose test does not choose."""

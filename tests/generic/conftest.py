@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.generic.subjects import Client
-from tests.serving import BACKENDS, Palace, start_palace
+from tests.serving import BACKENDS, KINDS_OF_STORES, Palace, start_palace
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Everything runs on every backend, unless the file says that the first ones are enough."""
+    """Everything runs on every backend, or on as many as the file says; works are run twice where it says so."""
     if "server" in metafunc.fixturenames:
-        names = BACKENDS[: getattr(metafunc.module, "MOST_BACKENDS", len(BACKENDS))]
+        names = BACKENDS[: getattr(metafunc.module, "MOST_BACKENDS", KINDS_OF_STORES)]
         metafunc.parametrize("server", names, indirect=True, scope="session")
 
 
