@@ -9,7 +9,7 @@ PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-c
 PIP_INSTALL_RIVALS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-rivals.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-unit test-clients test-browser lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
+.PHONY: help run test test-all test-postgres test-unit test-clients test-browser lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -17,8 +17,16 @@ help: ## List these targets.
 run: $(VENV)/installed ## Start the server on an embedded database and print its URL and API key.
 	@exec $(BIN)/palace serve --show-key
 
+# What is always in memory needs no other database, and tests/storage and tests/generic run on all by themselves.
+ON_POSTGRES := tests/api --ignore tests/api/test_ephemeral.py --ignore tests/api/test_faults.py \
+	tests/generic/test_references_and_disasters.py tests/cli/test_audit.py tests/cli/test_rotate_master.py \
+	$(addprefix tests/acceptance/test_,durability.py history.py no_secret_on_disk.py once.py)
+
 test: $(VENV)/installed-dev ## Run all tests but those of other people's clients and of the browser.
 	$(BIN)/pytest -q --ignore tests/clients --ignore tests/browser
+
+test-postgres: $(VENV)/installed-dev ## Run once more, on PostgreSQL, all tests of the API and others that store something.
+	PALACE_TEST_DATABASE=postgres $(BIN)/pytest -q $(ON_POSTGRES)
 
 test-unit: $(VENV)/installed-dev ## Run the tests that start no server.
 	$(BIN)/pytest -q tests/unit tests/json_patch tests/storage tests/architecture
@@ -36,7 +44,7 @@ torture: $(VENV)/installed-dev ## Kill, cut and choke servers and databases unde
 torture-undo: $(VENV)/installed-dev ## Undo revisions of some thousand new random histories (ten minutes).
 	PALACE_UNDO_HISTORIES=5000 $(BIN)/pytest -q tests/acceptance/test_undo.py
 
-test-all: test test-clients test-browser ## Run every test.
+test-all: test test-postgres test-clients test-browser ## Run every test.
 
 lint: $(VENV)/installed-bench ## Check style and types.
 	$(BIN)/ruff check .

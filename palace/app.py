@@ -25,7 +25,7 @@ from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
 from palace.fetching import Fetcher
-from palace.folder import DATABASE, FIRST_KEY, held, make_private_folder, master_keys
+from palace.folder import DATABASE, FIRST_KEY, MasterKeys, held, make_private_folder, master_key_file, master_keys
 from palace.forgetting import keep_forgetting
 from palace.ids import Ids
 from palace.jobs import JOBS, keep_working
@@ -91,6 +91,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
+    had_key = settings.ephemeral or master_key_file(settings).exists()
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
     meter = meter or Meter()
@@ -99,10 +100,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         chain = await open_chain(store, vault, clock, ids)
     except VaultError as error:
         await store.close()
-        database = "this database" if settings.database else settings.data / DATABASE
-        problem = f"{found.source} is not the key that sealed the secrets in {database}."
-        where = "All servers on one database need the same key." if settings.database else ""
-        raise VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}") from error
+        raise _wrong_key(settings, found, had_key=had_key) from error
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -126,6 +124,17 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         meter=meter,
         rates=Rates(settings.rate_limit, settings.rate_burst) if settings.rate_limit else None,
     )
+
+
+def _wrong_key(settings: Settings, found: MasterKeys, *, had_key: bool) -> VaultError:
+    """What to tell when the keys do not open what is in the database. A key file that was made just now is removed."""
+    where = "All servers on one database need the same key." if settings.database else ""
+    if found.file and not had_key:
+        found.file.unlink()
+        return VaultError(f"{found.file} is missing. Only it opens the secrets in this database: put it there. {where}")
+    database = "this database" if settings.database else settings.data / DATABASE
+    problem = f"{found.source} is not the key that sealed the secrets in {database}."
+    return VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}".strip())
 
 
 async def _open_store(settings: Settings, meter: Meter) -> Store:

@@ -9,12 +9,20 @@ import httpx
 import pytest
 
 from tests import recording
-from tests.serving import STOCK_FACE, Palace, start_palace
+from tests.serving import BACKEND, STOCK_FACE, Palace, start_palace
 
 
 def pytest_sessionfinish() -> None:
     """After the last test every server has been stopped, and its log is complete."""
     recording.finish()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is about the one file of SQLite is not run where PALACE_TEST_DATABASE names another database."""
+    for item in items:
+        marker = item.get_closest_marker("about_the_file")
+        if marker is not None and BACKEND != "file":
+            item.add_marker(pytest.mark.skip(reason=f"about the file: {marker.args[0]}"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from palace.resource import Services
 from palace.resources import PAL
 from palace.settings import load_settings
 from palace.vocabulary import Words
+from tests.serving import database_of
 
 HANDLERS = {endpoint.operation_id: endpoint.handler for endpoint in PAL.endpoints}
 WORDS = Words(False, PAL.aliases)
@@ -78,9 +79,10 @@ def inside(folder: Path, **environment: str) -> Iterator[Inside]:
     os.umask(mask)
     try:
         with asyncio.Runner() as runner:
-            settings = load_settings(
-                {"PALACE_DATA": str(folder / "inside"), "PALACE_DURABILITY": "normal", **environment}
-            )
+            data = folder / "inside"
+            if "PALACE_EPHEMERAL" not in environment:
+                environment = database_of(data) | environment
+            settings = load_settings({"PALACE_DATA": str(data), "PALACE_DURABILITY": "normal", **environment})
             services = runner.run(open_services(settings))
             runner.run(prepare(settings, services))
             account = runner.run(services.store.reading.find_account(FIRST_ACCOUNT))

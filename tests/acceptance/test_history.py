@@ -2,15 +2,16 @@
 
 import asyncio
 import itertools
-import sqlite3
-from contextlib import closing
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from palace.json_patch import apply_patch
 from tests.acceptance.test_durability import WRITERS, client_of, create
+from tests.rows import check_sound, rows
 from tests.serving import Palace, start_palace
 
 APPENDS_EACH, COUNTS_EACH = 15, 4
@@ -199,21 +200,19 @@ async def change(client: httpx.AsyncClient, path: str, count: int) -> httpx.Resp
     return await client.post(f"{path}/rollback", json={"to": max(count - 2, 1)})
 
 
-def check_file(path: Any) -> None:
-    """What the file itself says: sound, gapless, and nothing is named that is not there."""
-    with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
-        gaps = """SELECT documents.id FROM documents LEFT JOIN revisions ON document = seq
-                  GROUP BY seq HAVING count(number) <> revision OR max(number) <> revision OR min(number) <> 1"""
-        assert file.execute(gaps).fetchall() == []
-        differing = """SELECT documents.id FROM documents JOIN revisions ON document = seq AND number = revision
-                       WHERE documents.etag <> revisions.etag OR documents.secrets IS NOT revisions.secrets
-                          OR documents.updated_at <> revisions.created_at OR documents.base <> revisions.base"""
-        assert file.execute(differing).fetchall() == []
-        missing = """SELECT number FROM revisions, json_each(CAST(revisions.secrets AS TEXT)) AS named
-                     WHERE revisions.secrets IS NOT NULL AND named.value NOT IN (SELECT secret FROM secrets)"""
-        assert file.execute(missing).fetchall() == []
+def check_stored(data: Path) -> None:
+    """What the database itself says: sound, gapless, and nothing is named that is not there."""
+    check_sound(data)
+    gaps = """SELECT documents.id FROM documents LEFT JOIN revisions ON document = seq
+              GROUP BY seq HAVING count(number) <> revision OR max(number) <> revision OR min(number) <> 1"""
+    assert rows(data, gaps) == []
+    differing = """SELECT documents.id FROM documents JOIN revisions ON document = seq AND number = revision
+                   WHERE documents.etag <> revisions.etag OR documents.secrets IS DISTINCT FROM revisions.secrets
+                      OR documents.updated_at <> revisions.created_at OR documents.base <> revisions.base"""
+    assert rows(data, differing) == []
+    named = rows(data, "SELECT secrets FROM revisions WHERE secrets IS NOT NULL")
+    kept = {secret for (secret,) in rows(data, "SELECT secret FROM secrets")}
+    assert {secret for (refs,) in named for secret in json.loads(refs).values()} <= kept
 
 
 async def check_histories(palace: Palace, acknowledged: Acks) -> None:
@@ -237,7 +236,7 @@ def test_sigkill_in_the_middle_of_writes_leaves_histories_without_a_gap(tmp_path
     for seconds in (0.6, 0.9):
         with start_palace(data) as palace:
             acknowledged = asyncio.run(write_until_it_dies(palace, seconds))
-        check_file(data / "palace.db")
+        check_stored(data)
         with start_palace(data) as palace:
             asyncio.run(check_histories(palace, acknowledged))
             assert palace.stop() == 0

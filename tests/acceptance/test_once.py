@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.api.wire import REPLAYED, add, count, document, is_replay, keyed
+from tests.rows import change
 from tests.serving import KEY, STOCK_FACE, Palace, start_palace
 
 NewPal = Callable[..., str]
@@ -95,9 +95,7 @@ def test_an_answer_is_kept_for_as_many_hours_as_the_server_is_told(
     with start_palace(data, PALACE_IDEMPOTENCY_HOURS=hours) as palace, palace.client() as api:
         first = api.post("/v2/pals", json=NEW_PAL, headers=keyed("once"))
     then = (datetime.now(UTC) - timedelta(hours=age)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    with sqlite3.connect(data / "palace.db") as file:
-        assert file.execute("UPDATE answers SET created_at = ?", (then,)).rowcount == 1
-    file.close()
+    assert change(data, "UPDATE answers SET created_at = ?", then) == 1
     with start_palace(data, PALACE_IDEMPOTENCY_HOURS=hours) as palace, palace.client() as api:
         second = api.post("/v2/pals", json=NEW_PAL, headers=keyed("once"))
         assert is_replay(first, second) is is_kept

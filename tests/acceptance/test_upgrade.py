@@ -1,5 +1,7 @@
 """A server that is started on a data folder of the first version goes on where that one stopped."""
 
+import pytest
+
 from tests.serving import KEY, start_palace
 from tests.storage.first_schema import LLM_KEY, MINE, ROWS, SECRETS, STOCK, TTS_KEY, write_first_schema
 
@@ -8,6 +10,7 @@ OWN_PALS = [id for id, owner in OWNERS.items() if owner == MINE]
 WITH_SECRETS = "p00000000003"
 
 
+@pytest.mark.about_the_file("the first versions had no other database")
 def test_lists_keep_their_order_documents_their_tags_and_secrets_their_meaning(tmp_path):
     write_first_schema(tmp_path / "data")
     with start_palace(tmp_path / "data") as palace, palace.client(KEY) as client:

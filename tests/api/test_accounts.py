@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api.wire import NO_SUCH_ID, document, patch, refused, replace
-from tests.serving import KEY, STOCK_FACE, Palace, start_palace
+from tests.serving import KEY, STOCK_FACE, Palace, database_of, start_palace
 
 NewPal = Callable[..., str]
 
@@ -20,6 +20,7 @@ def run(*arguments: str, data: Path, succeeds: bool = True) -> str:
     """`palace keys …` in a process of its own; what it printed."""
     command = [sys.executable, "-m", "palace", "keys", *arguments, "--data", str(data)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
+    environment |= database_of(data)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
     assert (done.returncode == 0) is succeeds, done.stderr
     return (done.stdout + done.stderr).strip()

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.drafting import GREETED, NAMED, PROMPTED, drafted, in_the_way, published, send
 from tests.api.wire import add, expect, refused, replace
+from tests.rows import everything
 from tests.serving import STOCK_FACE, start_palace
 
 NewPal = Callable[..., str]
@@ -140,7 +141,7 @@ def test_no_secret_of_a_draft_is_in_an_answer_a_log_or_a_database_file(tmp_path:
         answers += [send(api, "DELETE", f"{pal}/draft"), send(api, "POST", f"{pal}/drafts/1/restore")]
         answers += [send(api, "PATCH", f"{pal}?on_draft=rebase", GREETED), send(api, "POST", f"{pal}/publish")]
         assert own.stop() == 0
-    stored = b"".join(path.read_bytes() for path in own.data.rglob("*") if path.is_file())
+    stored = b"".join(everything(own.data).values())
     assert b"Speak slowly." in stored
     for hidden in (secret, LLM["api_key"]):
         assert hidden not in "".join(answer.text for answer in answers)

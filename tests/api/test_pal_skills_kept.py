@@ -18,7 +18,7 @@ from palace.settings import Settings
 from palace.vocabulary import Words
 from tests.api.attaching import attached, configure, history, path, put
 from tests.api.wire import keyed, preview, refused, restore
-from tests.serving import STOCK_FACE
+from tests.serving import STOCK_FACE, database_of
 
 NewPal = Callable[..., str]
 
@@ -118,7 +118,9 @@ def test_skills_are_forgotten_with_their_pal(tmp_path: Path) -> None:
     }
 
     async def forgotten() -> tuple[Any, Any]:
-        services = await open_services(Settings(data=tmp_path / "data"))
+        services = await open_services(
+            Settings(data=tmp_path, database=database_of(tmp_path).get("PALACE_DATABASE", ""))
+        )
         call = Call(Account(1, "k1"), Words(is_legacy=True), body={"pal_name": "x", "system_prompt": "x"})
 
         async def send(operation: str, **changes: Any) -> Any:

@@ -108,6 +108,7 @@ def test_without_permission_there_is_no_such_path(palace: Palace, tmp_path: Path
         assert api.post("/_palace/reset").status_code == 404
 
 
+@pytest.mark.about_the_file("a database that other servers may share is never set back")
 def test_a_folder_that_is_kept_goes_back_to_what_it_was_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with start_palace(data) as palace, palace.client() as api:

@@ -1,6 +1,5 @@
 """A deleted PAL can be brought back as it was, and whatever goes back belongs to its own account."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.api.wire import (
     revisions,
     rollback,
 )
+from tests.rows import change
 from tests.serving import STOCK_FACE, start_palace
 
 NewPal = Callable[..., str]
@@ -141,9 +141,7 @@ def test_a_pal_can_be_restored_for_as_many_days_as_the_server_is_told(
         pal = api.post("/v2/pals", json={"system_prompt": "x", "default_face_id": STOCK_FACE}).json()["pal_id"]
         assert api.delete(f"/v2/pals/{pal}").status_code == 204
     if deleted_at:
-        with sqlite3.connect(data / "palace.db") as file:
-            file.execute("UPDATE documents SET deleted_at = ? WHERE id = ?", (deleted_at, pal))
-        file.close()
+        change(data, "UPDATE documents SET deleted_at = ? WHERE id = ?", deleted_at, pal)
     with start_palace(data, PALACE_RESTORE_DAYS=days) as palace, palace.client() as api:
         assert api.get(f"/v2/pals/{pal}/revisions").status_code == status
         assert restore(api, pal).status_code == status

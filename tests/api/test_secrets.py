@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.api.wire import MERGE_PATCH, add, document, expect, patch, refused, remove, replace
+from tests.rows import everything
 from tests.serving import KEY, Palace, start_palace
 
 NewPal = Callable[..., str]
@@ -195,7 +196,7 @@ def test_no_secret_and_no_prompt_is_in_an_answer_a_log_or_a_database_file(own: P
     assert own.stop() == 0
     shown = "".join(json.dumps(without_own_operations(answer.json())) for answer in answers if answer.content)
     log = own.log.read_text()
-    stored = b"".join(path.read_bytes() for path in own.data.rglob("*") if path.is_file())
+    stored = b"".join(everything(own.data).values())
     assert PROMPT.encode() in stored
     for secret in (LLM_SECRET, TTS_SECRET, KEY):
         assert secret not in shown

@@ -7,16 +7,20 @@ import stat
 import subprocess
 import sys
 from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from palace.settings import GROUPS, Settings
-from tests.serving import start_palace
+from tests.serving import database_of, start_palace
 
 
 def palace(*arguments, **environment):
     """Run the command to its end and return what it did."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
+    for flag, value in pairwise(arguments):
+        clean |= database_of(Path(value)) if flag == "--data" else {}
     command = [sys.executable, "-m", "palace", *map(str, arguments)]
     return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
 
@@ -41,7 +45,8 @@ def test_what_lies_in_the_data_folder_is_readable_by_its_owner_only(tmp_path):
     data.mkdir(mode=0o755)
     with start_palace(data, key=""):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
-    assert {"palace.db", "master.key", "first-api.key"} <= set(modes)
+    database = set() if database_of(data) else {"palace.db"}
+    assert {"master.key", "first-api.key"} | database <= set(modes)
     assert set(modes.values()) == {0o600}
 
 
@@ -153,6 +158,7 @@ def test_a_lost_master_key_is_told_and_not_replaced_by_another_one(tmp_path):
         pass
 
 
+@pytest.mark.about_the_file("which is not there")
 def test_keys_are_not_looked_for_in_a_folder_without_a_database(tmp_path):
     done = palace("keys", "list", "--data", tmp_path / "mistyped")
     assert done.returncode == 1

@@ -1,8 +1,7 @@
 """The master key: where it comes from, changing it, and every state in which that can be broken off."""
 
 import asyncio
-import shutil
-import sqlite3
+import os
 import stat
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from palace.storage import SqliteStore
 from palace.storage.migrate import migrations
 from palace.vault import Vault, VaultError
 from tests.cli.test_commands import palace as run
-from tests.serving import STOCK_FACE, Palace, start_palace
+from tests.rows import change, rows
+from tests.serving import STOCK_FACE, Palace, copied, database_of, start_palace
 
 MASK = "*" * 8
 SECRETS = {f"pal {number}": f"sk-{number}-5f2d9c" for number in range(3)}
@@ -49,11 +49,7 @@ def check(server: Palace) -> None:
 
 
 def sealed_in(data: Path) -> dict[str, bytes]:
-    with sqlite3.connect(data / "palace.db") as file:
-        found = dict(file.execute("SELECT place, sealed FROM secrets").fetchall())
-        found |= dict(file.execute("SELECT name, sealed FROM server_secrets").fetchall())
-    file.close()
-    return found
+    return dict(rows(data, "SELECT place, sealed FROM secrets") + rows(data, "SELECT name, sealed FROM server_secrets"))
 
 
 def key_lines(data: Path) -> list[str]:
@@ -70,7 +66,7 @@ def filled(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def data(filled, tmp_path) -> Path:
-    return Path(shutil.copytree(filled, tmp_path / "data"))
+    return copied(filled, tmp_path / "data")
 
 
 # --- Rotation ---------------------------------------------------------------------------------------------------------
@@ -155,7 +151,7 @@ def test_a_rotation_that_was_broken_off_leaves_all_working_and_is_finished_by_an
 def test_sigkill_in_the_middle_of_rotations_loses_no_secret(data):
     command = [sys.executable, "-m", "palace", "keys", "rotate-master", "--data", str(data)]
     for seconds in (0.35, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, env=os.environ | database_of(data), stdout=subprocess.DEVNULL) as process:
             try:
                 process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
@@ -167,10 +163,8 @@ def test_sigkill_in_the_middle_of_rotations_loses_no_secret(data):
 
 
 def test_a_secret_that_does_not_open_is_named_and_nothing_is_changed(data):
-    with sqlite3.connect(data / "palace.db") as file:
-        file.execute("UPDATE secrets SET sealed = zeroblob(40) WHERE rowid = 2")
-        ((place,),) = file.execute("SELECT place FROM secrets WHERE rowid = 2").fetchall()
-    file.close()
+    place = rows(data, "SELECT place FROM secrets ORDER BY place")[1][0]
+    change(data, "UPDATE secrets SET sealed = ? WHERE place = ?", bytes(40), place)
     keys, sealed = key_lines(data), sealed_in(data)
     done = run("keys", "rotate-master", "--data", data)
     assert (done.returncode, place in done.stderr) == (1, True)
@@ -193,6 +187,7 @@ def test_a_second_server_and_a_rotation_are_refused_beside_a_server_and_keys_are
             pass
 
 
+@pytest.mark.about_the_file("which is not there")
 def test_there_is_nothing_to_rotate_in_a_folder_without_a_database(tmp_path):
     done = run("keys", "rotate-master", "--data", tmp_path / "mistyped")
     assert (done.returncode, "no database" in done.stderr) == (1, True)
@@ -264,11 +259,12 @@ def test_a_wrong_key_is_told_at_the_start_also_where_no_secret_is_stored(tmp_pat
     data = tmp_path / "data"
     with start_palace(data):
         pass
+    database = "this database" if database_of(data) else data / "palace.db"
     (data / "master.key").write_text(OTHER)
     for command in (["serve", "--port", "0"], ["keys", "list"], ["keys", "rotate-master"], ["audit", "verify"]):
         done = run(*command, "--data", data)
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"{data / 'master.key'} is not the key that sealed the secrets in {data / 'palace.db'}." in done.stderr
+        assert f"{data / 'master.key'} is not the key that sealed the secrets in {database}." in done.stderr
 
 
 # --- A database from before the audit log -----------------------------------------------------------------------------

@@ -5,21 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests.generic.subjects import Client
-from tests.serving import BACKENDS, Palace, start_palace
+from tests.serving import BACKENDS, KINDS_OF_STORES, Palace, start_palace
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Everything runs on every backend, unless the file says that the first ones are enough."""
+    """Everything runs on every backend, or on as many as the file says; works are run twice where it says so."""
     if "server" in metafunc.fixturenames:
-        names = list(BACKENDS)[: getattr(metafunc.module, "MOST_BACKENDS", len(BACKENDS))]
+        names = BACKENDS[: getattr(metafunc.module, "MOST_BACKENDS", KINDS_OF_STORES)]
         metafunc.parametrize("server", names, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Palace]:
     """A server of these suites' own."""
-    data, flags = tmp_path_factory.mktemp(request.param) / "data", BACKENDS[request.param]
-    with start_palace(data, *flags, PALACE_DURABILITY="normal") as running:
+    data = tmp_path_factory.mktemp(request.param) / "data"
+    with start_palace(data, backend=request.param, PALACE_DURABILITY="normal") as running:
         yield running
 
 

@@ -1,25 +1,17 @@
 """What lies in the file of a server, read past it: documents, both indexes beside them, the audit log."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from palace.links import labels_of, uses_of
 from palace.resource import Document
 from tests.generic.subjects import BY_KIND
-
-
-def rows(data: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """The rows of a query, from the file in a data folder."""
-    with closing(sqlite3.connect(data / "palace.db")) as file:
-        return file.execute(query, values).fetchall()
+from tests.rows import rows
 
 
 def deeds(data: Path, kind: str, id: str) -> list[tuple[str, int]]:
     """What the audit log tells of an object: each action, and the revision that it made."""
-    return rows(data, "SELECT action, revision FROM audit WHERE kind = ? AND id = ? ORDER BY seq", kind, id)
+    return rows(data, "SELECT action, revision FROM audit WHERE kind = ? AND id = ? ORDER BY revision", kind, id)
 
 
 def check_indexes(data: Path) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 from tests.api.wire import is_replay, keyed, preview, refused
 from tests.generic.subjects import Client, Subject, subjects
 
+MOST_BACKENDS = 4
+"""also where every work is run twice"""
 STALE = '"0123456789abcdef"'
 
 

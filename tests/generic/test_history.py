@@ -8,6 +8,8 @@ from palace.resource import Document
 from tests.api.wire import refused
 from tests.generic.subjects import Client, Subject, subjects
 
+MOST_BACKENDS = 4
+"""also where every work is run twice"""
 TIMES = ("updated_at",)
 
 

@@ -10,6 +10,8 @@ from palace.resource import Document, Reference, values_at
 from tests.api.wire import preview, refused
 from tests.generic.subjects import LINKS, REFERENCES, Client, Subject, naming, place_of, table, value_at_pointer
 
+MOST_BACKENDS = 4
+"""also where every work is run twice"""
 TAKEN_OUT = [(title, row) for title, row in LINKS if row[1].on_delete != "refuse"]
 REFUSED = [(title, row) for title, row in LINKS if row[1].on_delete == "refuse"]
 

@@ -3,9 +3,7 @@
 import asyncio
 import itertools
 import random
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -16,6 +14,7 @@ from tests.api.wire import refused
 from tests.generic.stored import check_indexes, deeds, leading_nowhere
 from tests.generic.subjects import LINKS, SUBJECTS, Client, Subject, naming, table
 from tests.generic.test_references import REFUSED, TAKEN_OUT, delete, ids_in, linked, users_of
+from tests.rows import check_sound
 from tests.serving import KEY, Palace, start_palace
 
 SECONDS_OF_LOAD = 1.2
@@ -153,8 +152,7 @@ def test_a_server_that_is_killed_leaves_nothing_that_names_what_is_gone(tmp_path
     for _ in range(2):
         with start_palace(data) as palace:
             count += asyncio.run(load(palace))
-        with closing(sqlite3.connect(data / "palace.db")) as file:
-            assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        check_sound(data)
         assert leading_nowhere(data) == []
         assert check_indexes(data) > 10
     assert count > 100, "the load was too small to prove anything"

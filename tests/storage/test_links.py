@@ -204,3 +204,19 @@ def test_the_values_of_a_label_are_told_once_each_in_order(play):
         assert await values("face", MINE, "tag", search="", **every) == ([], 0)
 
     play(scene)
+
+
+def test_a_name_may_be_as_long_as_anything(play):
+    """And nothing in it repeats, so that no compression makes it short."""
+    name = "".join(f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" for number in range(1000))
+
+    async def scene(store):
+        (document,) = await put(store, record("p1"))
+        for _ in range(2):
+            await label(store, document, new=[Label("name", name)])
+        assert await found(store, search=name[5000:5100]) == (["p1"], 1)
+        assert await store.reading.links.label_values("pal", MINE, "name", search="", limit=9, offset=0) == ([name], 1)
+        await label(store, document, gone=[Label("name", name)])
+        assert await found(store, search=name[5000:5100]) == ([], 0)
+
+    play(scene)

@@ -36,7 +36,7 @@ def postgres():
             await migrate_postgres.migrate(connection)
             columns = await connection.fetch(
                 "SELECT table_name, data_type, column_name, is_identity FROM information_schema.columns"
-                " WHERE table_schema = 'public'"
+                " WHERE table_schema = 'public' AND is_generated = 'NEVER'"
             )
             keys = await connection.fetch(
                 "SELECT usage.table_name, usage.column_name FROM information_schema.key_column_usage AS usage"
@@ -57,6 +57,8 @@ def postgres():
     return asyncio.run(described())
 
 
+STANDS_FOR = {"digest": "value"}
+"""No index of PostgreSQL takes a text of any length."""
 FOLLOWS = {"document_counts"}
 """What triggers keep, so that it need not be taken along."""
 
@@ -80,7 +82,7 @@ def test_postgresql_has_the_same_columns_and_keys(postgres, table):
     assert {name: POSTGRES_TYPES[kind] for name, kind in columns.items()} == {
         name: "json" if kind == "bytes" else kind for name, kind in table.columns.items()
     }
-    assert tuple(postgres["keys"][table.name]) == table.key
+    assert tuple(STANDS_FOR.get(name, name) for name in postgres["keys"][table.name]) == table.key
     assert table.is_numbered == (table.name in postgres["numbered"])
 
 

@@ -145,7 +145,9 @@ CREATE TABLE labels (
     label    text COLLATE "C" NOT NULL,
     value    text COLLATE "C" NOT NULL,
     folded   text COLLATE "C" NOT NULL,
-    PRIMARY KEY (document, label, value)
+    -- Stands for the value in the key: an index takes no more than 2,700 bytes, and names may be longer.
+    digest   text COLLATE "C" GENERATED ALWAYS AS (md5(value)) STORED,
+    PRIMARY KEY (document, label, digest)
 );
 
 CREATE TABLE jobs (
