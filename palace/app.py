@@ -3,14 +3,12 @@
 import asyncio
 import gc
 import os
-import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvicorn
@@ -23,6 +21,7 @@ from palace.api.emulator import Emulator
 from palace.api.faults import DroppableConnection
 from palace.api.server import build_application, counted_routes
 from palace.audit import Deed
+from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
 from palace.fetching import Fetcher
@@ -33,21 +32,28 @@ from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
 from palace.logs import configure_logs
 from palace.metrics import Meter
-from palace.rates import Rates
+from palace.rates import Rates, keep_sharing
 from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
 from palace.seeding import plant_seed, read_plan_file, read_seed
+from palace.serving import Server, listen, shown_host
 from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import SqliteStore, Store
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.vault import Vault, VaultError
+from palace.workers import Worker, supervise
+
+T = TypeVar("T")
 
 GARBAGE_THRESHOLD = 50_000
 """Allocations between collections: with a frozen start-up heap this is worth a fifth of the throughput."""
+
+SECONDS_TO_CLOSE = 10
+"""for what a worker does after its last answer"""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than common clients keep an idle connection (httpx: 5), so that none is closed under a new request."""
@@ -61,10 +67,6 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
 def environment() -> Mapping[str, str]:
     """The environment, for files that refer to it."""
     return os.environ
-
-
-class CannotListen(Exception):
-    """The address is in use, or not one of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         url=url,
         kinds={resource.kind: resource for resource in RESOURCES},
         skills=skills,
+        changes=Feed(Ids().new("", 12)),
         meter=meter,
         rates=Rates(settings.rate_limit, settings.rate_burst) if settings.rate_limit else None,
     )
@@ -182,64 +185,60 @@ def _write_secret(path: Path, secret: str) -> None:
         file.write(secret + "\n")
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, telling when it listens, and ending in good order: it would send itself the signal again instead.
-
-    After the first signal it goes on for `drain_seconds`, with `is_draining` true, so that those who send it requests
-    can go elsewhere; then it stops to listen and finishes what it has begun.
-    """
-
-    def __init__(
-        self, config: uvicorn.Config, on_start: Callable[[], None], on_drain: Callable[[], None], drain_seconds: int
-    ) -> None:
-        super().__init__(config)
-        self._on_start = on_start
-        self._on_drain = on_drain
-        self._drain_seconds = drain_seconds
-        self.is_draining = False
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_start()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT end the server; a second one ends the draining, a third one the requests in flight."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        del sig, frame
-        if self.should_exit:
-            self.force_exit = True
-        elif self.is_draining or not self._drain_seconds:
-            self._stop_listening()
-        else:
-            asyncio.get_running_loop().call_later(self._drain_seconds, self._stop_listening)
-        if not self.is_draining:
-            self.is_draining = True
-            self._on_drain()
-
-    def _stop_listening(self) -> None:
-        self.should_exit = True
-
-
 def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     """Run the server until SIGTERM or SIGINT; requests in flight are finished first. `greet` is called once it listens.
 
     Raises CannotListen when the address is in use; RevokedKey, InvalidSeed, InvalidFaults; OSError, FolderInUse,
-    StorageFailure, NewerSchema and VaultError when the data folder cannot be used; InvalidSetting.
+    StorageFailure, NewerSchema and VaultError when the data folder cannot be used; InvalidSetting; WorkersFailed.
     """
     configure_logs(settings.log_level, settings.log_format)
-    listening = _listen(settings.host, settings.port)
-    with (
-        nullcontext() if settings.ephemeral else held(settings.data),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        runner.run(_serve(settings, listening, greet, Meter(counted_routes(RESOURCES))))
+    listening = listen(settings.host, settings.port)
+    url = settings.public_url or f"http://{shown_host(settings.host)}:{listening.getsockname()[1]}"
+    meter = Meter(counted_routes(RESOURCES), settings.workers)
+    with nullcontext() if settings.ephemeral else held(settings.data):
+        if settings.workers == 1:
+            _run(_serve(settings, url, meter, listening, greet))
+        else:
+            _serve_by_workers(settings, url, meter, listening, greet)
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def _serve(
+    settings: Settings, url: str, meter: Meter, listening: socket.socket, greet: Callable[[Greeting], None]
+) -> None:
+    services = await open_services(settings, url, meter)
+    greeting = await _prepared(settings, services)
+    await _answer(settings, services, listening, lambda: greet(greeting))
+
+
+def _serve_by_workers(
+    settings: Settings, url: str, meter: Meter, listening: socket.socket, greet: Callable[[Greeting], None]
+) -> None:
+    """Prepare everything once, and have several processes serve; this one looks after them."""
+
+    async def prepared() -> Greeting:
+        services = await open_services(settings, url)
+        try:
+            return await _prepared(settings, services)
+        finally:
+            await services.store.close()
+
+    async def answer(worker: Worker) -> None:
+        structlog.contextvars.bind_contextvars(worker=worker.number)
+        services = await open_services(settings, url, meter.of(worker.number))
+        await _answer(settings, services, listening, worker.tell_ready, worker)
+
+    greeting = _run(prepared())
+    gc.collect()
+    gc.freeze()  # What is loaded stays one piece of memory for all.
+    listening.listen()
+
+    patience = settings.drain_seconds + settings.shutdown_seconds + SECONDS_TO_CLOSE
+    supervise(settings.workers, lambda worker: _run(answer(worker)), lambda: greet(greeting), listening.close, patience)
 
 
 async def _log_start(services: Services) -> None:
@@ -263,24 +262,36 @@ def _tracing(settings: Settings) -> Tracing | None:
         raise InvalidSetting(str(error)) from error
 
 
-async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[Greeting], None], meter: Meter) -> None:
-    log = structlog.get_logger("palace")
-    url = settings.public_url or f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
-    tracing = _tracing(settings)
-    meter.begin(os.getpid())
-    services = await open_services(settings, url, meter)
+async def _prepared(settings: Settings, services: Services) -> Greeting:
+    """Everything that is made once for all who serve, and no two servers at once."""
     await _log_start(services)
     if services.vault.has_older_keys:
+        log = structlog.get_logger("palace")
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
-    key, key_is_new = await prepare(settings, services)
+    async with services.store.turn():
+        return Greeting(services.url, *await prepare(settings, services))
+
+
+async def _answer(
+    settings: Settings,
+    services: Services,
+    listening: socket.socket,
+    on_start: Callable[[], None],
+    worker: Worker | None = None,
+) -> None:
+    """Answer requests until a signal ends it, and do what is done beside."""
+    log = structlog.get_logger("palace")
+    tracing = _tracing(settings)
+    services.meter.begin(os.getpid())
+    await services.store.listen(services.changes)
     emulator = await _emulator(settings, services)
 
     def started() -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
-        log.info("listening", url=url)
-        greet(Greeting(url, key, key_is_new))
+        log.info("listening", url=services.url)
+        on_start()
 
     application = build_application(RESOURCES, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
@@ -296,12 +307,16 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
     )
     working = asyncio.create_task(keep_working(JOBS, services))
     beside = [working, asyncio.create_task(keep_forgetting(services))]
+    if services.rates is not None and services.store.is_shared:
+        sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
+        beside.append(asyncio.create_task(sharing))
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
         working.cancel()  # Jobs are begun anew elsewhere, or at the next start.
+        services.changes.end()
 
-    server = _Server(config, started, drain, settings.drain_seconds)
+    server = Server(config, started, drain, settings.drain_seconds, worker)
     try:
         await server.serve([listening])
     finally:
@@ -313,21 +328,3 @@ async def _serve(settings: Settings, listening: socket.socket, greet: Callable[[
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
         log.info("stopped")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-    return listening
-
-
-def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - shown to a person, not listened on
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from palace.audit import Chain
 from palace.call import Call, Reply
+from palace.changes import Feed
 from palace.clock import Clock
 from palace.errors import ClientError, InvalidId, ReadOnlyObject
 from palace.fetching import Fetcher
@@ -44,6 +45,8 @@ class Services:
     """every resource by its kind, for what one object does to others"""
     skills: Skills = field(default_factory=dict)
     """every skill by its id, also those that are not enabled"""
+    changes: Feed = field(default_factory=Feed)
+    """tells those who listen what is stored, on a server that has the store tell it"""
     running: set[tuple[int, str]] = field(default_factory=set)
     """idempotency keys (account, key) whose first request is being carried out"""
     meter: Meter = field(default_factory=Meter)

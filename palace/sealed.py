@@ -54,6 +54,7 @@ async def _begin_more(tx: Transaction, chain: Chain, clock: Clock) -> None:
 
     The first one tells of their beginning, so that none can be taken away unseen.
     """
+    await tx.hold_first_chain()
     begun = {head.chain for head in await tx.audit_heads()}
     for number in range(1, CHAINS if begun else 0):
         if number not in begun and await tx.add_audit_head(chain.start(number)):

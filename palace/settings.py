@@ -23,7 +23,7 @@ MAY_BE_ZERO = {
     "rate_burst",
     "request_seconds",
 }
-LARGEST = {"port": 65_535, "restore_days": 100_000, "idempotency_hours": 1_000_000}
+LARGEST = {"port": 65_535, "workers": 250, "restore_days": 100_000, "idempotency_hours": 1_000_000}
 """Times are taken off the present one, and no date lies before the year 1."""
 
 FOR_TESTS = ("allow_reset", "fault_lab")
@@ -69,6 +69,9 @@ class Settings:
     )
     database_connections: int = _setting(10, "The most connections to PostgreSQL, of each process; at least 3.")
     database_seconds: int = _setting(10, "How long PostgreSQL may work at one statement, in seconds.")
+    workers: int = _setting(
+        1, "How many processes serve, each on a core of its own; more than one with --database only."
+    )
     ephemeral: bool = _setting(
         False, "Whether everything is in memory, nothing is written, and all is gone at the end."
     )
@@ -208,6 +211,11 @@ def _checked(settings: Settings) -> Settings:
 
 
 def _check_database(settings: Settings) -> None:
+    if settings.workers > 1 and not settings.database:
+        problem = "workers must be 1 on SQLite: one process owns the file, and all writes share its commits."
+        raise InvalidSetting(f"{problem} To serve with more, keep the data in PostgreSQL: --database.")
+    if settings.workers > 1 and settings.fault_lab:
+        raise InvalidSetting("fault_lab goes only with one worker: a fault would wait in one of them for its request.")
     if not settings.database:
         return
     if not settings.database.startswith(("postgresql://", "postgres://")):

@@ -62,3 +62,24 @@ class OutcomeNotKnown(ClientError):
         problem = "The database went away while the change was stored: all of it is stored, or nothing."
         told = "Read the object before you send it again. Under an Idempotency-Key, sending it again is safe."
         super().__init__(f"{problem} {told}", [Detail(self.code, problem)])
+
+
+class Stopping(ClientError):
+    """503: the server is stopping, and begins nothing that lasts."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping. Connect again in a moment.", headers={"retry-after": "1"})
+
+
+class TooManyListeners(ClientError):
+    """503: so many clients listen for changes already as the server tells of them."""
+
+    status = 503
+    code = "too_many_listeners"
+
+    def __init__(self, most: int) -> None:
+        text = f"{most} clients listen for changes here already, as many as one server tells of them. Try again later."
+        super().__init__(text, [Detail(self.code, text, facts={"maximum": most})], {"retry-after": "30"})

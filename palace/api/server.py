@@ -6,6 +6,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
+from palace.api.changes import PATH as CHANGES_PATH
+from palace.api.changes import changes_route
 from palace.api.emulator import PREFIX, SWITCHES, Emulator, emulator_routes
 from palace.api.endpoints import ResourcePath
 from palace.api.faults import FaultLab
@@ -51,6 +53,7 @@ def build_application(
     """The whole server as one ASGI application."""
     routes = [route for resource in resources for route in _resource_routes(resource, services, settings)]
     routes.append(media_route(VERSION_PREFIX, services))
+    routes.append(changes_route(services))
     routes.append(metrics_route(settings, services))
     routes += page_routes(resources, settings, is_ready)
     routes += emulator_routes(emulator, services)
@@ -87,7 +90,7 @@ def build_application(
 
 def counted_routes(resources: Sequence[Resource]) -> list[str]:
     """The paths under which requests are counted: those of all operations, and those of the server itself."""
-    own = [METRICS_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
+    own = [METRICS_PATH, CHANGES_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
     return [path for resource in resources for _, path, _ in _paths(resource)] + own
 
 

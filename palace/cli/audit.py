@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 
 from palace.audit import Expected
-from palace.audit_log import check_log, last_rows
+from palace.audit_log import check_log, last_rows, rows_by_time
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, with_services
 from palace.clock import timestamp
@@ -22,8 +22,12 @@ from palace.resource import Services
 audit = typer.Typer(help="Check and export the audit log: who did what to which object.", no_args_is_help=True)
 
 MOST_FINDINGS_SHOWN = 20
-HEAD = re.compile(r"([0-9]{1,18}):([0-9a-fA-F]{64})")
-COLUMNS = ("seq", "at", "account", "account_name", "key_id", "action", "kind", "id", "revision", "request_id", "mac")
+HEAD = re.compile(r"(?:([0-9]{1,18})/)?([0-9]{1,18}):([0-9a-fA-F]{64})")
+"""The first chain, the only one on SQLite, is not named."""
+COLUMNS = (
+    *("seq", "at", "account", "account_name", "key_id", "action", "kind", "id", "revision", "request_id", "mac"),
+    "chain",
+)
 
 
 # --- Verify -----------------------------------------------------------------------------------------------------------
@@ -34,7 +38,7 @@ COLUMNS = ("seq", "at", "account", "account_name", "key_id", "action", "kind", "
 def verify(
     flags: dict[str, Any],
     expect: Annotated[
-        str, typer.Option(metavar="SEQ:MAC", help="A row that `palace audit head` printed earlier: it must be there.")
+        str, typer.Option(metavar="HEAD", help="What `palace audit head` printed earlier: these rows must be there.")
     ] = "",
 ) -> None:
     """Check every row of the log.
@@ -55,13 +59,15 @@ def verify(
         print(f"Head{f' of chain {row.chain}' if row.chain else ''}: seq {row.seq}, mac {row.mac.hex()}")
 
 
-def _expected(text: str) -> Expected | None:
-    if not text:
-        return None
-    found = HEAD.fullmatch(text.strip())
-    if found is None:
-        complain("--expect takes what `palace audit head` prints: a number, a colon and 64 hexadecimal digits.")
-    return Expected(int(found[1]), bytes.fromhex(found[2]))
+def _expected(text: str) -> dict[int, Expected]:
+    """The rows that a text names, by their chains: one, or several with white space between."""
+    expected = {}
+    for word in text.split():
+        found = HEAD.fullmatch(word)
+        if found is None:
+            complain("--expect takes what `palace audit head` prints: a number, a colon and 64 hexadecimal digits.")
+        expected[int(found[1] or 0)] = Expected(int(found[2]), bytes.fromhex(found[3]))
+    return expected
 
 
 @audit.command("head")
@@ -69,13 +75,14 @@ def _expected(text: str) -> Expected | None:
 def head(flags: dict[str, Any]) -> None:
     """Print number and MAC of the last row.
 
-    Kept elsewhere, they are what `palace audit verify --expect` checks the log against.
+    On PostgreSQL, where the log has several chains, there is a line for each. Kept elsewhere, they are what `palace
+    audit verify --expect` checks the log against.
     """
     rows = with_services(flags, last_rows)
     if rows is None:
         complain("the end of the audit log is not as it was written; see `palace audit verify`.")
-    row = rows[0]
-    print(f"{row.seq}:{row.mac.hex()}")
+    for row in rows:
+        print(f"{f'{row.chain}/' if row.chain else ''}{row.seq}:{row.mac.hex()}")
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------
@@ -108,10 +115,16 @@ def export(
 
 
 async def _rows(services: Services, names: dict[int, str], since: str, account: str) -> AsyncIterator[dict[str, Any]]:
-    async for row in services.store.reading.audit_rows():
+    async for row in rows_by_time(services):
         name = names.get(row.deed.account)
         if row.deed.at >= since and account in ("", name):
-            yield {"seq": row.seq, **row.deed._asdict(), "account_name": name, "mac": row.mac.hex()}
+            yield {
+                "seq": row.seq,
+                **row.deed._asdict(),
+                "account_name": name,
+                "mac": row.mac.hex(),
+                "chain": row.chain,
+            }
 
 
 def _writer(format: str, file: TextIO) -> Callable[[dict[str, Any]], None]:

@@ -55,12 +55,21 @@ def revoke(flags: dict[str, Any], key_id: Annotated[str, typer.Argument(help="An
 
 @keys.command("rotate-master")
 @with_flags(FOLDER)
-def rotate(flags: dict[str, Any]) -> None:
-    """Make a new master key and seal every secret anew with it. The server must be stopped.
+def rotate(
+    flags: dict[str, Any],
+    no_server_runs: Annotated[
+        bool,
+        typer.Option("--no-server-runs", help="You know that none does, where the database cannot tell (CockroachDB)."),
+    ] = False,
+) -> None:
+    """Make a new master key and seal every secret anew with it. No server may run.
 
     Broken off, it leaves everything working; run it again to finish.
     """
-    print(_told(on_folder(flags, rotate_master)))
+    rotated = on_folder(flags, lambda settings: rotate_master(settings, no_server_runs=no_server_runs))
+    print(_told(rotated))
+    if rotated.is_shared:
+        print("Other servers on this database need the same: change their keys before you start them.")
 
 
 def _told(rotation: Rotation) -> str:

@@ -10,14 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from palace.accounts import RevokedKey
-from palace.app import CannotListen, Greeting, environment, serve, settings_from
+from palace.app import Greeting, environment, serve, settings_from
 from palace.cli.flags import with_flags
 from palace.folder import FIRST_KEY, FolderInUse
 from palace.seeding import InvalidFaults, InvalidSeed
+from palace.serving import CannotListen
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
 from palace.storage.migrate import NewerSchema, OlderSchema
 from palace.vault import VaultError
+from palace.workers import WorkersFailed
 
 ALL_FLAGS = [knob.name for knob in fields(Settings) if knob.metadata["is_flag"]]
 PROBLEMS = (
@@ -30,6 +32,7 @@ PROBLEMS = (
     NewerSchema,
     OlderSchema,
     VaultError,
+    WorkersFailed,
 )
 ShowKey = Annotated[
     bool, typer.Option("--show-key", help="Print the first API key at every start, not only when it is made.")

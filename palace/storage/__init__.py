@@ -3,6 +3,7 @@
 from palace.storage.base import (
     Answer,
     AnswerTaken,
+    DatabaseInUse,
     Draft,
     DraftOpen,
     IdTaken,
@@ -30,6 +31,7 @@ from palace.storage.transaction import Transaction
 __all__ = [
     "Answer",
     "AnswerTaken",
+    "DatabaseInUse",
     "Draft",
     "DraftOpen",
     "IdTaken",

@@ -197,5 +197,9 @@ class Overloaded(StorageFailure):
     """More writes wait than the store takes; nothing of this one is stored."""
 
 
+class DatabaseInUse(StorageFailure):
+    """Servers work on the database, or somebody who must be alone with it."""
+
+
 class OutcomeUnknown(StorageFailure):
     """The database went away while it made a write durable: all of it is stored, or nothing of it."""

@@ -10,13 +10,15 @@ commit. A connection that breaks during the commit leaves open whether it took p
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import asyncpg
 
+from palace.audit import Deed
+from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
@@ -24,6 +26,7 @@ from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
+from palace.storage.postgres_locks import held, lock_alone, take_turn
 from palace.storage.postgres_reading import Pauses, Pool, PooledStatements
 from palace.storage.postgres_statements import (
     ANY,
@@ -35,6 +38,7 @@ from palace.storage.postgres_statements import (
     columns,
     failure,
 )
+from palace.storage.postgres_telling import Telling
 from palace.storage.store import Work
 from palace.storage.transaction import Transaction
 
@@ -71,11 +75,18 @@ class PostgresStore:
     is_shared = True
     """whether other servers work on the same database"""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", most_waiting: int, meter: Meter) -> None:
-        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does."""
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", connect: Callable[[], Awaitable[Connection]], most_waiting: int, meter: Meter
+    ) -> None:
+        """While `most_waiting` writes wait, no other one may. The meter is told what the writer does.
+
+        `connect` opens connections that are not of the pool, for what holds one for long.
+        """
         self.pool = Pool(pool, PATIENCE_SECONDS)
-        self._statements = PooledStatements(self.pool)
-        self.reading = Transaction(self._statements)
+        self._connect = connect
+        statements = PooledStatements(self.pool)
+        self.reading = Transaction(statements)
+        self._telling = Telling(connect, statements.keys.forget)
         self._minute = 0
         self._queue: deque[_Write] = deque()
         self._drains: set[asyncio.Task[None]] = set()
@@ -108,6 +119,22 @@ class PostgresStore:
         self._meter.set("database_connections/busy", connections - idle)
         self._meter.set("database_connections/idle", idle)
 
+    async def listen(self, feed: Feed) -> None:
+        """See Store."""
+        await self._telling.listen(feed)
+
+    @asynccontextmanager
+    async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
+        """See Store."""
+        async with held(self._connect, lambda connection: lock_alone(connection, unproven=unproven)):
+            yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """See Store."""
+        async with held(self._connect, take_turn):
+            yield
+
     async def share_rates(self, told: Sequence[Use]) -> list[Use]:
         """Add what this server let pass to what all did, and return the totals. Raises StorageFailure.
 
@@ -131,6 +158,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
         await self.settle()
+        await self._telling.close()
         await self.pool.pool.close()
 
     # --- Together -----------------------------------------------------------------------------------------------------
@@ -159,6 +187,7 @@ class PostgresStore:
                 async with self.pool.connection() as connection:
                     await _committed(connection, lambda: _carry_out(group, asked, connection), lambda: group.is_writing)
         except OutcomeUnknown as error:
+            self._telling.lose()
             self._meter.count("store_failures")
             for write in writes:
                 write.finish(None, error)
@@ -172,6 +201,7 @@ class PostgresStore:
             for write in writes:
                 write.finish(None, error)
             return
+        self._telling.tell([*group.deeds, *group.unlogged])
         for write, member in zip(writes, group.members, strict=True):
             if member.needs_own and member.error is None:
                 self._each_alone([write])
@@ -190,6 +220,8 @@ class PostgresStore:
         try:
             result = await self._tried_alone(write.work)
         except Exception as error:
+            if isinstance(error, OutcomeUnknown):
+                self._telling.lose()
             if isinstance(error, StorageFailure):
                 self._meter.count("store_failures")
             write.finish(None, error)
@@ -201,7 +233,9 @@ class PostgresStore:
         while True:
             try:
                 async with self.pool.connection() as connection:
-                    return await _committed(connection, lambda: _carry_out_alone(work, connection))
+                    result, deeds = await _committed(connection, lambda: _carry_out_alone(work, connection))
+                self._telling.tell(deeds)
+                return result
             except TRANSIENT as error:
                 self._meter.count("store_retries")
                 await pauses.rest(error)
@@ -243,13 +277,13 @@ async def _store_replaced(group: Group, connection: Connection) -> None:
         raise asyncpg.SerializationError("a document that was locked was changed")
 
 
-async def _carry_out_alone(work: Work[T], connection: Connection) -> T:
+async def _carry_out_alone(work: Work[T], connection: Connection) -> tuple[T, Sequence[Deed]]:
     statements = DirectStatements(connection)
     transaction = Transaction(statements)
     result = await work(transaction)
     if transaction.deeds and transaction.sealed_with is not None:
         await write_deeds(statements, transaction.deeds, transaction.sealed_with)
-    return result
+    return result, [*transaction.deeds, *transaction.unlogged]
 
 
 async def _committed(
@@ -304,23 +338,26 @@ async def open_postgres(
 
     Raises StorageFailure, NewerSchema and OlderSchema.
     """
+    options: dict[str, Any] = {
+        "timeout": PATIENCE_SECONDS,
+        "command_timeout": 2 * statement_seconds,
+        "statement_cache_size": 512,
+        "server_settings": {
+            "application_name": "palace",
+            "statement_timeout": str(int(1000 * statement_seconds)),
+            "lock_timeout": str(int(1000 * LOCK_SECONDS)),
+            "idle_in_transaction_session_timeout": str(int(2000 * statement_seconds)),
+            "jit": "off",
+        },
+    }
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
             max_size=max(most_connections, SHORTEST_POOL),
-            timeout=PATIENCE_SECONDS,
-            command_timeout=2 * statement_seconds,
-            statement_cache_size=512,
             max_inactive_connection_lifetime=0,
             reset=_leave_as_it_is,
-            server_settings={
-                "application_name": "palace",
-                "statement_timeout": str(int(1000 * statement_seconds)),
-                "lock_timeout": str(int(1000 * LOCK_SECONDS)),
-                "idle_in_transaction_session_timeout": str(int(2000 * statement_seconds)),
-                "jit": "off",
-            },
+            **options,
         )
     except ValueError:  # It may quote a part of the password, so nobody is to see it.
         raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
@@ -335,7 +372,7 @@ async def open_postgres(
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool, most_waiting, meter or Meter())
+    return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
 
 
 def _unreachable(error: Exception) -> StorageFailure:

@@ -317,6 +317,14 @@ SELECT CAST(0 AS bigint), coalesce(max(seq), 0), CAST('' AS bytea) FROM audit WH
 INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
 VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
 
+-- name: hold_first_chain
+-- Its head, until the commit.
+SELECT seq FROM audit_heads WHERE chain = 0 FOR UPDATE;
+
+-- name: audit_chains
+-- The chains of which there are rows.
+SELECT DISTINCT chain FROM audit ORDER BY chain;
+
 -- name: audit_heads
 -- The heads as they are.
 SELECT seq, tag, chain FROM audit_heads ORDER BY chain;
@@ -493,6 +501,32 @@ JOIN drafts ON drafts.document = asked.document AND state = 'open';
 -- get_secret.
 SELECT asked.place, sealed FROM unnest(CAST(:secret AS text[])) WITH ORDINALITY AS asked (secret, place)
 JOIN secrets ON secrets.secret = asked.secret;
+
+-- Of several servers. ---------------------------------------------------------------------------------------------------
+
+-- name: notify
+-- Texts for all who listen. CockroachDB has neither this nor LISTEN.
+SELECT pg_notify(:channel, line) FROM unnest(CAST(:lines AS text[])) AS line;
+
+-- name: lock_as_server
+-- A server works on this database, until its connection ends. False when somebody is alone with it.
+SELECT pg_try_advisory_lock_shared(7265616);
+
+-- name: lock_alone
+-- No server works on this database until the connection ends, or unlock_alone. False when one does.
+SELECT pg_try_advisory_lock(7265616);
+
+-- name: sees_own_lock
+-- Whether such locks are more than words here: CockroachDB grants them and keeps none.
+SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7265616 AND pid = pg_backend_pid());
+
+-- name: unlock_alone
+-- Servers may start again.
+SELECT pg_advisory_unlock(7265616);
+
+-- name: take_turn
+-- What servers make at their start they make one after the other: whose transaction holds this row is at it.
+SELECT 1 FROM server_secrets WHERE name = 'audit_key' FOR UPDATE;
 
 -- What many write at once. ----------------------------------------------------------------------------------------------
 

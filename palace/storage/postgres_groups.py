@@ -169,6 +169,7 @@ class Group:
         self.replaced: dict[int, Replaced] = {}
         self.writes: list[tuple[str, dict[str, Any]]] = []
         self.deeds: list[Deed] = []
+        self.unlogged: list[Deed] = []
         self.chain: Chain | None = None
         self._ready: deque[tuple[Member, Any]] = deque((member, None) for member in self.members)
         self._documents: dict[Place, tuple[Any, ...] | None] = {}
@@ -243,6 +244,7 @@ class Group:
         self.writes += member.writes
         self._secrets |= member.secrets
         self.deeds += member.transaction.deeds
+        self.unlogged += member.transaction.unlogged
         self.chain = member.transaction.sealed_with or self.chain
 
 

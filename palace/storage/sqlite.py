@@ -17,8 +17,10 @@ from typing import Any, Literal, TypeVar
 
 import apsw
 
+from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
+from palace.rates import Use
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate import migrate, present_schema, refuse_other
@@ -144,6 +146,7 @@ class SqliteStore:
         self._meter = meter or Meter()
         self._clock = Clock()
         self._drain: asyncio.Task[None] | None = None
+        self._feed: Feed | None = None
 
     async def transact(self, work: Work[T]) -> T:
         """See Store."""
@@ -168,8 +171,29 @@ class SqliteStore:
         async def copy(_: Transaction) -> None:
             await self._waiting_for_disk(_copy, image.connection, self._writing)
             rewind()
+            if self._feed is not None:
+                self._feed.lose()
 
         await self._queued(copy, is_alone=True)
+
+    async def listen(self, feed: Feed) -> None:
+        """See Store."""
+        self._feed = feed
+
+    @asynccontextmanager
+    async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
+        """See Store. Who holds the data folder is alone."""
+        del unproven
+        yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """See Store. There is one server only."""
+        yield
+
+    async def share_rates(self, told: Sequence[Use]) -> Sequence[Use]:
+        """See Store. There is one server only."""
+        return told
 
     async def settle(self) -> None:
         """See Store."""
@@ -251,10 +275,11 @@ class SqliteStore:
                 connection.execute("COMMIT")
             else:
                 await self._commit()
+            if self._feed is not None:
+                self._feed.tell([*self._transaction.deeds, *self._transaction.unlogged])
         except (apsw.Error, OutcomeUnknown) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._transaction.deeds.clear()
             self._meter.count("store_failures")
             for write in group:
                 write.error = (
@@ -263,6 +288,8 @@ class SqliteStore:
                     else StorageFailure(f"The database could not store the change: {error}")
                 )
                 write.error.__cause__ = error.__cause__ or error
+        finally:
+            self._transaction.back_to()
 
     async def _commit(self) -> None:
         """Raises OutcomeUnknown when the disk refuses to say whether it has it: a crash right now may bring it back."""
@@ -272,8 +299,7 @@ class SqliteStore:
             raise OutcomeUnknown(f"The disk failed while it stored the change: {error}") from error
 
     async def _run(self, write: _Write) -> None:
-        connection, deeds = self._writing, self._transaction.deeds
-        known = len(deeds)
+        connection, known = self._writing, self._transaction.mark()
         connection.execute("SAVEPOINT write")
         try:
             write.result = await write.work(self._transaction)
@@ -281,7 +307,7 @@ class SqliteStore:
             raise
         except Exception as error:
             connection.execute("ROLLBACK TO write")
-            del deeds[known:]
+            self._transaction.back_to(known)
             write.error = error
         connection.execute("RELEASE write")
 
@@ -290,7 +316,6 @@ class SqliteStore:
         transaction = self._transaction
         if transaction.sealed_with is not None and transaction.deeds:
             await write_deeds(self._statements, transaction.deeds, transaction.sealed_with)
-        transaction.deeds.clear()
 
 
 def _copy(source: apsw.Connection, target: apsw.Connection) -> None:

@@ -293,6 +293,14 @@ FROM (SELECT 1) LEFT JOIN audit_heads AS head ON head.chain = 0;
 INSERT INTO audit (chain, seq, at, account, key_id, action, kind, id, revision, request_id, mac)
 VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :request_id, :mac);
 
+-- name: hold_first_chain
+-- Nobody else writes to it meanwhile.
+SELECT seq FROM audit_heads WHERE chain = 0;
+
+-- name: audit_chains
+-- The chains of which there are rows.
+SELECT DISTINCT chain FROM audit ORDER BY chain;
+
 -- name: audit_heads
 -- The heads as they are.
 SELECT seq, tag, chain FROM audit_heads ORDER BY chain;

@@ -44,11 +44,13 @@ class Transaction:
     """The verbs of a store. What a verb writes is seen by those that follow, and by nobody else before the commit.
 
     The audit log is the exception: `deeds` are written at the very end, when nothing can fail any more but the commit.
+    After it they are told to those who listen, and so are those that are not logged.
     """
 
     def __init__(self, run: Statements) -> None:
         self._run = run
         self.deeds: list[Deed] = []
+        self.unlogged: list[Deed] = []
         self.sealed_with: Chain | None = None
         self.links = Links(run)
         self.jobs = Jobs(run)
@@ -124,12 +126,20 @@ class Transaction:
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[None]:
         """Whatever is written inside is seen inside, and undone at its end."""
-        known = len(self.deeds)
+        known = self.mark()
         async with self._run.rehearsal():
             try:
                 yield
             finally:
-                del self.deeds[known:]
+                self.back_to(known)
+
+    def mark(self) -> tuple[int, int]:
+        """How many deeds there are, for `back_to`."""
+        return len(self.deeds), len(self.unlogged)
+
+    def back_to(self, mark: tuple[int, int] = (0, 0)) -> None:
+        """Later deeds were not done."""
+        del self.deeds[mark[0] :], self.unlogged[mark[1] :]
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["Transaction"]:
@@ -281,14 +291,24 @@ class Transaction:
     # --- The audit log, and what it is sealed with --------------------------------------------------------------------
 
     async def add_audit(self, deed: Deed, chain: Chain | None) -> None:
-        """Add a row to the audit log, bound to those before it. Without a chain nothing is logged."""
-        if chain is not None:
+        """Add a row to the audit log, bound to those before it. Without a chain nothing is logged, only told."""
+        if chain is None:
+            self.unlogged.append(deed)
+        else:
             self.sealed_with = chain
             self.deeds.append(deed)
 
     async def add_audit_head(self, head: Head) -> bool:
         """Begin a chain of the log; False when it has begun already."""
         return bool(await self._run.change("add_audit_head", **head._asdict()))
+
+    async def hold_first_chain(self) -> None:
+        """What this transaction does is logged in the first chain, where others could also be written to."""
+        await self._run.row("hold_first_chain")
+
+    async def audit_chains(self) -> list[int]:
+        """The numbers of the chains that have rows."""
+        return [row[0] for row in await self._run.rows("audit_chains")]
 
     async def audit_heads(self) -> list[Head]:
         """What proves where each chain of the log ends, but for those where it was taken away."""
