@@ -63,9 +63,9 @@ async def ready(connection: Connection, migrations: Literal["auto", "manual"]) -
 async def migrate(connection: Connection) -> int:
     """Apply what is missing, all in one transaction, and return the number of the newest.
 
-    Raises NewerSchema, and StorageFailure like `present_schema`. Where nothing is missing, the user of the database need
-    not be one who may make tables. The one row of `schema_version` is the lock: other servers that start at the same
-    time wait for it.
+    Raises NewerSchema, and StorageFailure like `present_schema`. Where nothing is missing, the user of the database may
+    be one who makes no tables. The one row of `schema_version` is the lock: other servers that start at the same time
+    wait for it.
     """
     newest = newest_schema()
     if await present_schema(connection) == newest:
