@@ -108,7 +108,7 @@ class Rates:
 
     def put_back(self, uses: Sequence[Use]) -> None:
         """The others could not be told: they will be, the next time; not of minutes that are long over."""
-        newest = max(use.window for use in uses)
+        newest = max((use.window for use in uses), default=0)
         for key_id, window, requests in uses:
             if window < newest - 1:
                 continue
