@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Any
 
 import asyncpg
@@ -305,6 +306,11 @@ def test_reading_goes_on_when_all_connections_broke(url: str) -> None:
         await end_connections(url)
         assert await number(store) == 0
         assert await store.transact(add_one) == 1
+        unseen = Thread(target=asyncio.run, args=(end_connections(url),))
+        unseen.start()
+        unseen.join()
+        async with store.reading.snapshot() as tx:
+            assert await tx.get("pal", "p1", MINE)
 
     on(url, scene)
 
