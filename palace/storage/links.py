@@ -18,7 +18,12 @@ def owners(owned: Owned, account: int) -> dict[str, int]:
 
 def _folded(labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """What is looked for, without the case of its letters, as it stands in the index."""
-    return {label: [value.casefold() for value in values] for label, values in labels.items()}
+    return {label: _possible(value.casefold() for value in values) for label, values in labels.items()}
+
+
+def _possible(values: Iterable[str]) -> list[str]:
+    """Those that something can have: no stored text has a zero byte, and the JSON of PostgreSQL cannot say one."""
+    return [value for value in values if "\0" not in value]
 
 
 class Links:
@@ -34,7 +39,7 @@ class Links:
             **owners(listing.owned, account),
             "search": listing.search,
             "folded": listing.search.casefold(),
-            "ids": None if listing.ids is None else orjson.dumps(listing.ids).decode(),
+            "ids": None if listing.ids is None else orjson.dumps(_possible(listing.ids)).decode(),
             "labels": orjson.dumps(_folded(listing.labels)).decode(),
         }
         order = {"order": listing.order, "stock_first": listing.stock_first}

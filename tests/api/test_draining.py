@@ -1,6 +1,5 @@
 """SIGTERM: who sends requests is told to go elsewhere, what was begun is finished, jobs are let go of."""
 
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tests.api.making import created, finished
 from tests.media import jpeg
+from tests.rows import rows
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, site
 
@@ -88,8 +88,7 @@ def test_a_job_is_let_go_of_at_once_and_that_was_no_attempt(tmp_path: Path) -> N
             while not pictures.asked:
                 time.sleep(0.01)
             told_to_end(palace)
-            with sqlite3.connect(palace.data / "palace.db") as database:
-                assert database.execute("SELECT state, attempts FROM jobs").fetchall() == [("waiting", 0)]
+            assert rows(palace.data, "SELECT state, attempts FROM jobs") == [("waiting", 0)]
             assert palace.process.wait(timeout=10) == 0
         pictures.pages["/a.jpg"] = (200, {"content-type": "image/jpeg"}, jpeg(100, 100))
         with start_palace(tmp_path / "data", *FLAGS) as palace, palace.client() as client:
