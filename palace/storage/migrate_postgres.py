@@ -1,5 +1,6 @@
 """The schema on PostgreSQL: numbered SQL files, applied once each, in order, by one server at a time."""
 
+import re
 from typing import Any, Literal
 
 import asyncpg
@@ -20,12 +21,34 @@ CREATE TABLE IF NOT EXISTS schema_version (
 """
 
 
+COLUMNS = """
+SELECT CAST(table_name AS text), CAST(column_name AS text)
+FROM information_schema.columns WHERE table_schema = current_schema()
+"""
+
+
 async def present_schema(connection: Connection) -> int:
-    """The number of the newest migration that was applied; 0 for an empty database."""
+    """The number of the newest migration that was applied; 0 for an empty database.
+
+    Raises StorageFailure where others have tables of the same names.
+    """
+    await _refuse_foreign(connection)
     if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
         return 0
     version: int | None = await connection.fetchval("SELECT version FROM schema_version")
     return version or 0
+
+
+async def _refuse_foreign(connection: Connection) -> None:
+    """Who began with the schema wrote `schema_version` first, with a column `one`. Raises StorageFailure."""
+    columns = {(row[0], row[1]) for row in await connection.fetch(COLUMNS)}
+    if ("schema_version", "one") in columns:
+        return
+    scripts = "\n".join(script for _, script in migrations("postgres"))
+    ours = {"schema_version", *re.findall(r"^CREATE TABLE (\w+)", scripts, re.MULTILINE)}
+    if foreign := sorted({table for table, _ in columns} & ours):
+        problem = f"The database has a table {foreign[0]} that is not of Palace."
+        raise StorageFailure(f"{problem} Give it a database of its own, or a schema that is the user's search_path.")
 
 
 async def ready(connection: Connection, migrations: Literal["auto", "manual"]) -> None:
@@ -42,11 +65,15 @@ async def ready(connection: Connection, migrations: Literal["auto", "manual"]) -
 
 
 async def migrate(connection: Connection) -> int:
-    """Apply what is missing, all in one transaction, and return the number of the newest. Raises NewerSchema.
+    """Apply what is missing, all in one transaction, and return the number of the newest.
 
-    The one row of `schema_version` is the lock: other servers that start at the same time wait for it.
+    Raises NewerSchema, and StorageFailure like `present_schema`. Where nothing is missing, the user of the database may
+    be one who makes no tables. The one row of `schema_version` is the lock: other servers that start at the same time
+    wait for it.
     """
     newest = newest_schema()
+    if await present_schema(connection) == newest:
+        return newest
     await connection.execute(PATIENCE)
     try:
         await _begin(connection)

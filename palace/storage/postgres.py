@@ -372,7 +372,8 @@ async def open_postgres(
 
 
 def _unreachable(error: Exception) -> StorageFailure:
-    return StorageFailure(f"The database cannot be reached: {error or type(error).__name__}")
+    how = "reached" if isinstance(error, GONE) else "used"
+    return StorageFailure(f"The database cannot be {how}: {error or type(error).__name__}")
 
 
 async def _leave_as_it_is(_: Any) -> None:
