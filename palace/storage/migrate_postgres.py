@@ -9,6 +9,10 @@ from palace.storage.base import StorageFailure
 from palace.storage.migrate import IMPORT_PROGRESS, migrations, newest_schema, refuse_newer, refuse_other
 from palace.storage.postgres_statements import Connection
 
+PATIENCE = "SET lock_timeout = '60s'; SET statement_timeout = 0"
+IMPATIENCE = "RESET lock_timeout; RESET statement_timeout"
+MOST_SECONDS = 3600
+"""of one migration: it may have to read everything"""
 VERSION_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_version (
     one     bigint PRIMARY KEY CHECK (one = 1),
@@ -70,19 +74,20 @@ async def migrate(connection: Connection) -> int:
     newest = newest_schema()
     if await present_schema(connection) == newest:
         return newest
-    await connection.execute("SET lock_timeout = '60s'")
+    await connection.execute(PATIENCE)
     try:
         await _begin(connection)
         async with connection.transaction():
-            present: Any = await connection.fetchval("SELECT version FROM schema_version FOR UPDATE")
+            turn = "SELECT version FROM schema_version FOR UPDATE"
+            present: Any = await connection.fetchval(turn, timeout=MOST_SECONDS)
             refuse_newer(present)
             for number, script in migrations("postgres"):
                 if number > present:
-                    await connection.execute(script)
+                    await connection.execute(script, timeout=MOST_SECONDS)
             if newest > present:
                 await connection.execute("UPDATE schema_version SET version = $1", newest)
     finally:
-        await connection.execute("RESET lock_timeout")
+        await connection.execute(IMPATIENCE)
     return newest
 
 

@@ -22,8 +22,10 @@ from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
+from palace.settings import HOW_URLS_ARE
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage.crew import Crew
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_locks import held, lock_alone, take_turn
@@ -50,7 +52,6 @@ GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
-HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 SHORTEST_POOL = 4
 """connections: for the groups, for a work of its own, for reading"""
 
@@ -89,7 +90,7 @@ class PostgresStore:
         self._telling = Telling(connect, statements.keys.forget)
         self._minute = 0
         self._queue: deque[_Write] = deque()
-        self._drains: set[asyncio.Task[None]] = set()
+        self._drains = Crew(GROUPS_AT_ONCE, self._drain_queue)
         self._alone: set[asyncio.Task[None]] = set()
         self._waiting_alone = 0
         self._most_waiting = most_waiting
@@ -103,10 +104,7 @@ class PostgresStore:
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
         self._measure()
-        if len(self._drains) < GROUPS_AT_ONCE:
-            drain = asyncio.create_task(self._drain_queue())
-            self._drains.add(drain)
-            drain.add_done_callback(self._drains.discard)
+        self._drains.call()
         result: T = await write.done
         return result
 
@@ -153,8 +151,8 @@ class PostgresStore:
 
     async def settle(self) -> None:
         """See Store."""
-        while self._drains or self._alone:
-            await asyncio.gather(*self._drains, *self._alone)
+        while self._drains.tasks or self._alone:
+            await asyncio.gather(*self._drains.tasks, *self._alone)
 
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
@@ -182,8 +180,8 @@ class PostgresStore:
 
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
-        asked = group.run()
         try:
+            asked = group.run()
             if asked or group.is_writing:  # Else all of them failed, or want a transaction of their own.
                 async with self.pool.connection() as connection:
                     await _committed(connection, lambda: _carry_out(group, asked, connection), lambda: group.is_writing)
@@ -353,22 +351,20 @@ async def open_postgres(
             "jit": "off",
         },
     }
-    try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
-            max_size=max(most_connections, SHORTEST_POOL),
-            max_inactive_connection_lifetime=0,
-            reset=_leave_as_it_is,
-            **options,
-        )
-    except ValueError:  # It may quote a part of the password, so nobody is to see it.
-        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
-    except ANY as error:
-        raise _unreachable(error) from error
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
+        max_size=max(most_connections, SHORTEST_POOL),
+        max_inactive_connection_lifetime=0,
+        reset=_leave_as_it_is,
+        **options,
+    )
     try:
         async with pool.acquire() as connection:
             await ready(connection, migrations)
+    except ValueError:  # It may quote a part of the password, so nobody is to see it.
+        await pool.close()
+        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
     except ANY as error:
         await pool.close()
         raise _unreachable(error) from error

@@ -69,10 +69,16 @@ WITH_PASSWORD = f"postgresql://palace:{PASSWORD}@127.0.0.1:"
         pytest.param(WITH_PASSWORD + "{nobody}/palace", "cannot be reached", id="nobody there"),
         pytest.param(WITH_PASSWORD + "{strict}/palace", "password", id="a wrong password"),
         pytest.param(f"postgresql://palace:{PASSWORD}@no.such.host.invalid/palace", "cannot be reached", id="no host"),
+        pytest.param(f"postgresql://palace:1{PASSWORD}@127.0.0.1,::1]/palace", "cannot be read", id="no IPv6 address"),
+        pytest.param(f"postgresql://palace:1/{PASSWORD}@127.0.0.1/palace", "%2F", id="what looks like a port"),
         pytest.param("{server}", "does not exist", id="no such database"),
     ],
 )
-@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["keys", "list"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "command",
+    [["serve", "--port", "0"], ["keys", "list"], ["migrate", "status"]],
+    ids=lambda command: command[0],
+)
 def test_it_is_told_in_one_line_without_the_password(
     tmp_path: Path, strict: int, nobody: int, command: list[str], url: str, told: str
 ) -> None:
