@@ -24,8 +24,15 @@ MAY_BE_ZERO = {
     "rate_burst",
     "request_seconds",
 }
-LARGEST = {"port": 65_535, "workers": 250, "restore_days": 100_000, "idempotency_hours": 1_000_000}
-"""Times are taken off the present one, and no date lies before the year 1."""
+LARGEST = {
+    "port": 65_535,
+    "workers": 250,
+    "database_connections": 10_000,
+    "database_seconds": 1_000_000,
+    "restore_days": 100_000,
+    "idempotency_hours": 1_000_000,
+}
+"""Times are taken off the present one, and no date lies before the year 1; PostgreSQL counts 25 days of milliseconds."""
 
 HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 
@@ -70,7 +77,7 @@ class Settings:
         "The PostgreSQL database that keeps everything: postgresql://user@host/name; without it, SQLite in --data.",
         secret=True,
     )
-    database_connections: int = _setting(10, "The most connections to PostgreSQL, of each process; at least 3.")
+    database_connections: int = _setting(10, "The most connections to PostgreSQL, of each process; at least 4.")
     database_seconds: int = _setting(10, "How long PostgreSQL may work at one statement, in seconds.")
     workers: int = _setting(
         1, "How many processes serve, each on a core of its own; more than one with --database only."

@@ -406,8 +406,9 @@ WHERE place + (
 ORDER BY due_at, job LIMIT :most;
 
 -- name: count_waiting_jobs
--- How many jobs nobody works at that are not done.
-SELECT count(*) FROM jobs WHERE state = 'waiting';
+-- How many jobs nobody works at that are to be done; while its document is deleted, a job is not.
+SELECT count(*) FROM jobs JOIN documents ON documents.seq = jobs.document
+WHERE state = 'waiting' AND deleted_at IS NULL;
 
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody

@@ -82,10 +82,12 @@ def test_jobs_and_files_wait_while_their_document_is_deleted_and_go_with_it(play
         assert await store.reading.files.get("a.jpg") == ("image/jpeg", b"picture")
         await store.transact(lambda tx: tx.hide(record, NOW, 1))
         assert (await due(store), await store.reading.files.get("a.jpg")) == ([], None)
+        assert await store.reading.jobs.waiting() == 0
         hidden, _ = await store.reading.get_with_deleted("face", "r1", 7)
         again = {"body": b"{}", "secrets": None, "updated_at": NOW, "etag": "", "base": 1}
         await store.transact(lambda tx: tx.replace(hidden, **again))
         assert (len(await due(store)), bool(await store.reading.files.get("a.jpg"))) == (1, True)
+        assert await store.reading.jobs.waiting() == 1
         record = await store.reading.get("face", "r1", 7)
         await store.transact(lambda tx: tx.delete(record))
         assert (await due(store), await store.reading.files.get("a.jpg")) == ([], None)

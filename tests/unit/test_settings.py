@@ -21,6 +21,8 @@ def test_a_flag_wins_over_the_environment_and_an_empty_variable_counts_as_none()
     [
         ({"PALACE_PORT": "http"}, "PALACE_PORT must be a whole number"),
         ({"PALACE_PORT": "70000"}, "port must be at most 65535"),
+        ({"PALACE_DATABASE_CONNECTIONS": "9" * 20}, "database_connections must be at most 10000"),
+        ({"PALACE_DATABASE_SECONDS": "9" * 20}, "database_seconds must be at most 1000000"),
         ({"PALACE_RESTORE_DAYS": "1000000"}, "restore_days must be at most 100000"),
         ({"PALACE_RESTORE_DAYS": "-1"}, "restore_days must be at least 0"),
         ({"PALACE_IDEMPOTENCY_HOURS": "9999999999"}, "idempotency_hours must be at most 1000000"),
