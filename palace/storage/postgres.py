@@ -364,16 +364,20 @@ async def open_postgres(
         raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
     except ANY as error:
         await pool.close()
-        raise _unreachable(url, error) from error
+        raise _unusable(url, error) from error
     except BaseException:
         await pool.close()
         raise
     return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
 
 
-def _unreachable(url: str, error: Exception) -> StorageFailure:
-    problem = f"The database {database_shown(url)} cannot be reached: {error or type(error).__name__}."
-    return StorageFailure(f"{problem} Does PostgreSQL run there, and is the URL right (--database)?")
+def _unusable(url: str, error: Exception) -> StorageFailure:
+    is_gone = isinstance(error, GONE)
+    how, hint = (
+        ("reached", " Does PostgreSQL run there, and is the URL right (--database)?") if is_gone else ("used", "")
+    )
+    said = str(error).rstrip(".") or type(error).__name__
+    return StorageFailure(f"The database {database_shown(url)} cannot be {how}: {said}.{hint}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

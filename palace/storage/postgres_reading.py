@@ -6,7 +6,7 @@ wait; with many, one round trip serves them all.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -108,13 +108,24 @@ class PooledStatements:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[DirectStatements]:
         try:
-            async with (
-                self._pool.connection() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                yield _reading(connection)
+            async with AsyncExitStack() as stack:
+                yield _reading(await self._begun(stack))
         except ANY as error:
             raise failure(error) from error
+
+    async def _begun(self, stack: AsyncExitStack) -> Connection:
+        """A connection in a transaction that sees one state; both end with the stack."""
+        pauses = Pauses(self._pool.patience_seconds)
+        while True:
+            try:
+                async with AsyncExitStack() as trial:
+                    connection = await trial.enter_async_context(self._pool.connection())
+                    snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
+                    await trial.enter_async_context(snapshot)
+                    stack.push_async_exit(trial.pop_all())
+                    return connection
+            except GONE as error:
+                await pauses.rest(error)
 
 
 def _reading(connection: Connection) -> DirectStatements:

@@ -23,6 +23,7 @@ LOCKING = {
     "get_document": "lock_document",
     "get_document_with_deleted": "lock_document_with_deleted",
     "document_exists": "hold_document",
+    "held_job": "hold_job",
 }
 """What a transaction that may write asks instead, so that what it read is still true at its commit."""
 

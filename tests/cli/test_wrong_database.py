@@ -78,7 +78,7 @@ WITH_PASSWORD = f"postgresql://palace:{PASSWORD}@127.0.0.1:"
 )
 @pytest.mark.parametrize(
     "command",
-    [["serve", "--port", "0"], ["keys", "list"], ["migrate", "status"], ["export", "x.gz"]],
+    [["serve", "--port", "0"], ["keys", "list"], ["migrate", "status"]],
     ids=lambda command: command[0],
 )
 def test_it_is_told_in_one_line_without_the_password(
