@@ -297,13 +297,15 @@ async def _committed(
         await _roll_back(connection)
         raise
     try:
-        await connection.execute("COMMIT")
+        status = await connection.execute("COMMIT")
     except GONE as error:
         _abandon(connection)
         if not has_written():
             raise
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
+    if status != "COMMIT":  # Of a transaction in which something failed, PostgreSQL says ROLLBACK and no more.
+        raise asyncpg.InFailedSQLTransactionError("nothing of the transaction was stored")
     return result
 
 
