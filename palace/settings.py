@@ -1,5 +1,6 @@
 """Every knob: its name, its default and one sentence. Flags, environment variables and the docs come from this list."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,6 +32,9 @@ FOR_TESTS = ("allow_reset", "fault_lab")
 
 ONLY_EPHEMERAL = ("fixed_time", "id_seed")
 """What would spoil data that are kept."""
+
+HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
+LIKE_A_DATABASE = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
 GROUPS = {
     "host": "Where it is",
@@ -218,10 +222,11 @@ def _check_database(settings: Settings) -> None:
         raise InvalidSetting("fault_lab goes only with one worker: a fault would wait in one of them for its request.")
     if not settings.database:
         return
-    if not settings.database.startswith(("postgresql://", "postgres://")):
-        raise InvalidSetting(
-            "database must be a URL that begins with postgresql://."
-        )  # Never the URL: it has a password.
+    if not settings.database.startswith(("postgresql://", "postgres://")):  # Never told: it has a password.
+        raise InvalidSetting("database must be a URL that begins with postgresql://.")
+    place, _, name = settings.database.partition("://")[2].partition("/")
+    if not all(map(HOST_AND_PORT.fullmatch, place.rpartition("@")[2].split(","))) or "@" in name.partition("?")[0]:
+        raise InvalidSetting(f"database must be like {LIKE_A_DATABASE}; in a password, / is written %2F, @ %40, : %3A.")
     for name in ("ephemeral", "allow_reset"):
         if getattr(settings, name):
             raise InvalidSetting(f"{name} does not go with a database that other servers may share: leave out one.")

@@ -50,7 +50,6 @@ GROUPS_AT_ONCE = 2
 """While the database works for one, the server works on the other."""
 PATIENCE_SECONDS = 5.0
 LOCK_SECONDS = 1.0
-HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 SHORTEST_POOL = 4
 """connections: for the groups, for a work of its own, for reading"""
 
@@ -350,23 +349,18 @@ async def open_postgres(
             "jit": "off",
         },
     }
-    try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
-            max_size=max(most_connections, SHORTEST_POOL),
-            max_inactive_connection_lifetime=0,
-            reset=_leave_as_it_is,
-            **options,
-        )
-    except ValueError:  # It may quote a part of the password, so nobody is to see it.
-        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
-    except ANY as error:
-        raise _unreachable(error) from error
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=0,  # Else the client logs at length that it cannot keep one while the database is away.
+        max_size=max(most_connections, SHORTEST_POOL),
+        max_inactive_connection_lifetime=0,
+        reset=_leave_as_it_is,
+        **options,
+    )
     try:
         async with pool.acquire() as connection:
             await ready(connection, migrations)
-    except ANY as error:
+    except (ValueError, *ANY) as error:  # No URL that quotes a password gets here: the settings refuse it.
         await pool.close()
         raise _unreachable(error) from error
     except BaseException:

@@ -21,7 +21,7 @@ SECONDS_TO_CONNECT = 10
 def shown(url: str) -> str:
     """A URL of a database without the password."""
     parts = urlsplit(url)
-    place = f"{parts.hostname or 'localhost'}:{parts.port}" if parts.port else parts.hostname or "a socket"
+    place = parts.netloc.rpartition("@")[2] or "a socket"
     return f"{parts.path.strip('/') or 'the database'} at {place}"
 
 
