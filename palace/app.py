@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,8 +122,14 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         skills=skills,
         changes=Feed(Ids().new("", 12)),
         meter=meter,
-        rates=Rates(settings.rate_limit, settings.rate_burst) if settings.rate_limit else None,
+        rates=_rates(settings, store),
     )
+
+
+def _rates(settings: Settings, store: Store) -> Rates | None:
+    if not settings.rate_limit:
+        return None
+    return Rates(settings.rate_limit, settings.rate_burst, is_shared=store.is_shared)
 
 
 def _wrong_key(settings: Settings, found: MasterKeys, *, had_key: bool) -> VaultError:
@@ -272,6 +278,12 @@ async def _prepared(settings: Settings, services: Services) -> Greeting:
         return Greeting(services.url, *await prepare(settings, services))
 
 
+def _log_end(task: "asyncio.Task[None]") -> None:
+    """What is done beside goes on until it is cancelled; when it broke, somebody should know."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        structlog.get_logger("palace").error("work beside the requests ended", exc_info=error)
+
+
 async def _answer(
     settings: Settings,
     services: Services,
@@ -310,6 +322,8 @@ async def _answer(
     if services.rates is not None and services.store.is_shared:
         sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
         beside.append(asyncio.create_task(sharing))
+    for task in beside:
+        task.add_done_callback(_log_end)
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
@@ -322,8 +336,7 @@ async def _answer(
     finally:
         for task in beside:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*beside, return_exceptions=True)
         await services.store.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)

@@ -58,11 +58,12 @@ class _Bucket:
 class Rates:
     """The buckets of all keys. Each holds `burst` requests and is filled with `limit` a minute."""
 
-    def __init__(self, limit: int, burst: int = 0) -> None:
-        """`burst` 0 stands for what comes in ten seconds."""
+    def __init__(self, limit: int, burst: int = 0, *, is_shared: bool = True) -> None:
+        """`burst` 0 stands for what comes in ten seconds. Only where it `is_shared` is there anything to tell."""
         self.limit = limit
         self._burst = burst or max(1, limit * BURST_SECONDS // 60)
         self._per_second = limit / 60
+        self._is_shared = is_shared
         self._buckets: dict[str, _Bucket] = {}
         self._untold: dict[tuple[str, int], int] = {}
 
@@ -72,8 +73,9 @@ class Rates:
         is_allowed = bucket.left >= 1
         if is_allowed:
             bucket.left -= 1
-            place = (key_id, int(now // SECONDS_OF_A_WINDOW))
-            self._untold[place] = self._untold.get(place, 0) + 1
+            if self._is_shared:
+                place = (key_id, int(now // SECONDS_OF_A_WINDOW))
+                self._untold[place] = self._untold.get(place, 0) + 1
         wait = 0 if bucket.left >= 1 else math.ceil((1 - bucket.left) / self._per_second)
         reset = math.ceil((self._burst - bucket.left) / self._per_second)
         return Verdict(is_allowed, max(0, int(bucket.left)), max(wait, 1 - is_allowed), reset)
@@ -105,8 +107,11 @@ class Rates:
         return [Use(*place, requests) for place, requests in untold.items()]
 
     def put_back(self, uses: Sequence[Use]) -> None:
-        """The others could not be told: they will be, the next time."""
+        """The others could not be told: they will be, the next time; not of minutes that are long over."""
+        newest = max((use.window for use in uses), default=0)
         for key_id, window, requests in uses:
+            if window < newest - 1:
+                continue
             self._untold[key_id, window] = self._untold.get((key_id, window), 0) + requests
 
     def learn(self, told: Sequence[Use], totals: Sequence[Use], now: float) -> None:

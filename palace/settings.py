@@ -1,10 +1,10 @@
 """Every knob: its name, its default and one sentence. Flags, environment variables and the docs come from this list."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 from palace.addresses import parse_networks
 from palace.clock import parse_moment
@@ -27,14 +27,13 @@ MAY_BE_ZERO = {
 LARGEST = {"port": 65_535, "workers": 250, "restore_days": 100_000, "idempotency_hours": 1_000_000}
 """Times are taken off the present one, and no date lies before the year 1."""
 
+HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
+
 FOR_TESTS = ("allow_reset", "fault_lab")
 """What is on with `ephemeral`, unless it is switched off."""
 
 ONLY_EPHEMERAL = ("fixed_time", "id_seed")
 """What would spoil data that are kept."""
-
-HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
-LIKE_A_DATABASE = "postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
 GROUPS = {
     "host": "Where it is",
@@ -222,14 +221,26 @@ def _check_database(settings: Settings) -> None:
         raise InvalidSetting("fault_lab goes only with one worker: a fault would wait in one of them for its request.")
     if not settings.database:
         return
-    if not settings.database.startswith(("postgresql://", "postgres://")):  # Never told: it has a password.
-        raise InvalidSetting("database must be a URL that begins with postgresql://.")
-    place, _, name = settings.database.partition("://")[2].partition("/")
-    if not all(map(HOST_AND_PORT.fullmatch, place.rpartition("@")[2].split(","))) or "@" in name.partition("?")[0]:
-        raise InvalidSetting(f"database must be like {LIKE_A_DATABASE}; in a password, / is written %2F, @ %40, : %3A.")
+    if not settings.database.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting(
+            "database must be a URL that begins with postgresql://."
+        )  # Never the URL: it has a password.
+    if not _has_its_parts(settings.database):
+        raise InvalidSetting(f"The URL of the database cannot be read. {HOW_URLS_ARE}")
     for name in ("ephemeral", "allow_reset"):
         if getattr(settings, name):
             raise InvalidSetting(f"{name} does not go with a database that other servers may share: leave out one.")
+
+
+def _has_its_parts(url: str) -> bool:
+    """Whether user, password and hosts end where they should; else errors could quote a part of the password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    _, at, hosts = parts.netloc.rpartition("@")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
+    return all(port.isdecimal() for port in ports if port) and (bool(at) or "@" not in parts.path + parts.fragment)
 
 
 def _check_what_is_for_tests(settings: Settings) -> None:

@@ -59,6 +59,7 @@ class Mistakes:
         finally:
             del self._open[exchange]
             self._meter.count("requests_in_flight", -1)
+            await exchange.answered()
 
     def _begin(self, exchange: "_Exchange") -> None:
         """Note a request, and see to it that somebody looks when its time is over.
@@ -118,6 +119,11 @@ class _Exchange:
         """The answer is an error, unless another one was given."""
         if not self.is_late:
             await send_error(error, self._scope, self._send)
+
+    async def answered(self) -> None:
+        """Wait for the answer that was given because it was late: whoever returns without any is taken for broken."""
+        if self._answering is not None:
+            await self._answering
 
     def end(self, seconds: float, meter: Meter) -> None:
         """The time is over: answer for a request that has not been answered."""

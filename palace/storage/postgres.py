@@ -22,8 +22,10 @@ from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
+from palace.settings import HOW_URLS_ARE
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage.crew import Crew
 from palace.storage.migrate_postgres import ready
 from palace.storage.postgres_groups import Group, Questions
 from palace.storage.postgres_locks import held, lock_alone, take_turn
@@ -88,7 +90,7 @@ class PostgresStore:
         self._telling = Telling(connect, statements.keys.forget)
         self._minute = 0
         self._queue: deque[_Write] = deque()
-        self._drains: set[asyncio.Task[None]] = set()
+        self._drains = Crew(GROUPS_AT_ONCE, self._drain_queue)
         self._alone: set[asyncio.Task[None]] = set()
         self._most_waiting = most_waiting
         self._meter = meter
@@ -101,10 +103,7 @@ class PostgresStore:
         write = _Write(work, asyncio.get_running_loop().create_future())
         self._queue.append(write)
         self._measure()
-        if len(self._drains) < GROUPS_AT_ONCE:
-            drain = asyncio.create_task(self._drain_queue())
-            self._drains.add(drain)
-            drain.add_done_callback(self._drains.discard)
+        self._drains.call()
         result: T = await write.done
         return result
 
@@ -151,8 +150,8 @@ class PostgresStore:
 
     async def settle(self) -> None:
         """See Store."""
-        while self._drains or self._alone:
-            await asyncio.gather(*self._drains, *self._alone)
+        while self._drains.tasks or self._alone:
+            await asyncio.gather(*self._drains.tasks, *self._alone)
 
     async def close(self) -> None:
         """Finish the writes that are under way, then close the connections."""
@@ -180,8 +179,8 @@ class PostgresStore:
 
     async def _together(self, writes: list[_Write]) -> None:
         group = Group([write.work for write in writes])
-        asked = group.run()
         try:
+            asked = group.run()
             if asked or group.is_writing:  # Else all of them failed, or want a transaction of their own.
                 async with self.pool.connection() as connection:
                     await _committed(connection, lambda: _carry_out(group, asked, connection), lambda: group.is_writing)
@@ -360,7 +359,10 @@ async def open_postgres(
     try:
         async with pool.acquire() as connection:
             await ready(connection, migrations)
-    except (ValueError, *ANY) as error:  # No URL that quotes a password gets here: the settings refuse it.
+    except ValueError:  # It may quote a part of the password, so nobody is to see it.
+        await pool.close()
+        raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
+    except ANY as error:
         await pool.close()
         raise _unreachable(error) from error
     except BaseException:
@@ -370,7 +372,8 @@ async def open_postgres(
 
 
 def _unreachable(error: Exception) -> StorageFailure:
-    return StorageFailure(f"The database cannot be reached: {error or type(error).__name__}")
+    how = "reached" if isinstance(error, GONE) else "used"
+    return StorageFailure(f"The database cannot be {how}: {error or type(error).__name__}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -322,8 +322,12 @@ VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :r
 SELECT seq FROM audit_heads WHERE chain = 0 FOR UPDATE;
 
 -- name: audit_chains
--- The chains of which there are rows.
-SELECT DISTINCT chain FROM audit ORDER BY chain;
+-- The chains of which there are rows: from the first row of one to that of the next, as reading all takes long.
+WITH RECURSIVE found (chain) AS (
+    SELECT min(chain) FROM audit
+    UNION ALL
+    SELECT (SELECT min(audit.chain) FROM audit WHERE audit.chain > found.chain) FROM found WHERE chain IS NOT NULL)
+SELECT chain FROM found WHERE chain IS NOT NULL ORDER BY chain;
 
 -- name: audit_heads
 -- The heads as they are.
@@ -456,6 +460,10 @@ FOR NO KEY UPDATE;
 -- name: hold_document
 -- document_exists, and it goes on to exist.
 SELECT 1 FROM documents WHERE kind = :kind AND id = :id AND owner IN (0, :account) AND deleted_at IS NULL FOR SHARE;
+
+-- name: hold_job
+-- held_job, and no other attempt begins before the commit.
+SELECT 1 FROM jobs WHERE job = :job AND attempts = :attempts AND state = 'running' FOR UPDATE;
 
 -- The same question of many at once: `place` counts the questions from 1. -----------------------------------------------
 

@@ -21,14 +21,21 @@ async def held(
     """A block during which a connection of its own holds a lock."""
     try:
         connection = await connect()
-        await lock(connection)
     except ANY as error:
         raise failure(error) from error
     try:
+        await _locked(lock, connection)
         yield
     finally:
         with suppress(*ANY):
             await connection.close(timeout=CLOSE_SECONDS)
+
+
+async def _locked(lock: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:
+    try:
+        await lock(connection)
+    except ANY as error:
+        raise failure(error) from error
 
 
 async def lock_alone(connection: Connection, *, unproven: bool) -> None:

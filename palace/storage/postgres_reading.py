@@ -6,13 +6,13 @@ wait; with many, one round trip serves them all.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
 
 from palace.storage.base import StorageFailure
+from palace.storage.crew import Crew
 from palace.storage.postgres_statements import ANY, GONE, QUERIES, Connection, DirectStatements, columns, failure
 
 T = TypeVar("T")
@@ -108,42 +108,50 @@ class PooledStatements:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[DirectStatements]:
         try:
-            async with (
-                self._pool.connection() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                yield _reading(connection)
+            async with AsyncExitStack() as stack:
+                yield _reading(await self._begun(stack))
         except ANY as error:
             raise failure(error) from error
+
+    async def _begun(self, stack: AsyncExitStack) -> Connection:
+        """A connection in a transaction that sees one state; both end with the stack."""
+        pauses = Pauses(self._pool.patience_seconds)
+        while True:
+            try:
+                async with AsyncExitStack() as trial:
+                    connection = await trial.enter_async_context(self._pool.connection())
+                    snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
+                    await trial.enter_async_context(snapshot)
+                    stack.push_async_exit(trial.pop_all())
+                    return connection
+            except GONE as error:
+                await pauses.rest(error)
 
 
 def _reading(connection: Connection) -> DirectStatements:
     return DirectStatements(connection, is_writing=False)
 
 
-@dataclass(slots=True)
 class _Question:
     """One kind of question, and who waits for an answer to it."""
 
-    many: str
-    pool: Pool
-    waiting: list[tuple[dict[str, Any], asyncio.Future[Any]]] = field(default_factory=list)
-    on_the_way: set[asyncio.Task[None]] = field(default_factory=set)
+    def __init__(self, many: str, pool: Pool) -> None:
+        self._many = many
+        self._pool = pool
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[Any]]] = []
+        self._on_the_way = Crew(ON_THE_WAY, self._ask_all)
 
     async def ask(self, values: dict[str, Any]) -> Any:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.waiting.append((values, answer))
-        if len(self.on_the_way) < ON_THE_WAY:
-            task = asyncio.create_task(self._ask_all())
-            self.on_the_way.add(task)
-            task.add_done_callback(self.on_the_way.discard)
+        self._waiting.append((values, answer))
+        self._on_the_way.call()
         return await answer
 
     async def _ask_all(self) -> None:
-        while self.waiting:
-            asked, self.waiting = self.waiting[:MOST_TOGETHER], self.waiting[MOST_TOGETHER:]
+        while self._waiting:
+            asked, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             try:
-                found = await self.pool.carry_out(lambda it, asked=asked: self._found(it, asked))  # type: ignore[misc]
+                found = await self._pool.carry_out(lambda it, asked=asked: self._found(it, asked))  # type: ignore[misc]
             except Exception as error:
                 for _, answer in asked:
                     if not answer.done():
@@ -156,8 +164,8 @@ class _Question:
     async def _found(
         self, connection: Connection, asked: Sequence[tuple[dict[str, Any], object]]
     ) -> dict[int, tuple[Any, ...]]:
-        arguments = columns([values for values, _ in asked], self.many)
-        rows = await connection.fetch(QUERIES[self.many].sql, *arguments)
+        arguments = columns([values for values, _ in asked], self._many)
+        rows = await connection.fetch(QUERIES[self._many].sql, *arguments)
         return {row[0]: tuple(row)[1:] for row in rows}
 
 
@@ -170,18 +178,19 @@ class Keys:
     async def look_up(self, digest: bytes, ask: Callable[[], Awaitable[Any]]) -> Any:
         """The row of the key, asked for unless it was lately."""
         now = asyncio.get_running_loop().time()
-        known = self._known.get(digest)
-        if known is not None and known[0] > now:
-            return known[1]
+        known = self._known  # An answer that comes after `forget` may be from before it: it is not kept where all look.
+        found = known.get(digest)
+        if found is not None and found[0] > now:
+            return found[1]
         row = await ask()
         if row is None:
-            self._known.pop(digest, None)
+            known.pop(digest, None)
             return None
-        if len(self._known) >= MOST_KEYS:
-            self._known.clear()
-        self._known[digest] = (now + KEY_SECONDS, row)
+        if len(known) >= MOST_KEYS:
+            known.clear()
+        known[digest] = (now + KEY_SECONDS, row)
         return row
 
     def forget(self) -> None:
         """Ask again for every key: one of them may have been revoked."""
-        self._known.clear()
+        self._known = {}

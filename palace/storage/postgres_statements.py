@@ -23,6 +23,7 @@ LOCKING = {
     "get_document": "lock_document",
     "get_document_with_deleted": "lock_document_with_deleted",
     "document_exists": "hold_document",
+    "held_job": "hold_job",
 }
 """What a transaction that may write asks instead, so that what it read is still true at its commit."""
 
@@ -49,13 +50,22 @@ GONE = (
 
 TRANSIENT = (*WORTH_ANOTHER_TRY, *GONE)
 ANY = (*TRANSIENT, asyncpg.PostgresError)
+DETAILS = "\nDETAIL:"
+"""What comes after it in the text of an error are values, at times a whole row."""
 
 
 def failure(error: Exception) -> StorageFailure:
     """What an error of the database is to the rest of the server."""
-    found = StorageFailure(f"The database could not do it: {type(error).__name__}: {error}")
+    found = StorageFailure(f"The database could not do it: {said(error)}")
     found.__cause__ = error
     return found
+
+
+def said(error: Exception) -> str:
+    """An error of the database without what it quotes, as that may be what is stored or what was sent."""
+    if isinstance(error, asyncpg.DataError):
+        return f"{type(error).__name__}: a value that it cannot hold"
+    return f"{type(error).__name__}: {str(error).partition(DETAILS)[0]}"
 
 
 def bound(statement: str, values: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -35,7 +35,7 @@ ANSWER_SECONDS = 5.0
 LAST_WORDS_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-KEYS, LOST = ["keys"], ["lost"]
+KEYS, LOST, NOTHING = ["keys"], ["lost"], "[]"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
 
@@ -50,6 +50,8 @@ class Telling:
         self._untold: deque[Deed] = deque()
         self._has_lost = False
         self._is_over = False
+        self._has_channel = True
+        """whether the database has LISTEN and NOTIFY"""
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -115,12 +117,15 @@ class Telling:
                     "The master key of this database is being changed: start the server when that is done."
                 )
             await connection.add_listener(CHANNEL, self._hear)
+            await _notify(connection, [NOTHING])
+            self._has_channel = True
         except GONE:
             raise
         except asyncpg.PostgresError as error:
             log.warning("the database has no LISTEN: this server does not hear of others at once", problem=str(error))
-            if self._feed is not None:
-                self._feed.hears_all = False
+            self._has_channel = False
+        if self._feed is not None:
+            self._feed.hears_all = self._has_channel
         connection.add_termination_listener(lambda _: self._work.set())
 
     async def _keep_talking(self, connection: Connection) -> None:
@@ -148,7 +153,11 @@ class Telling:
                 async with asyncio.timeout(PING_SECONDS):
                     await self._work.wait()
             self._work.clear()
-            await _notify(connection, self._lines())
+            lines = self._lines()
+            if self._has_channel:
+                await _notify(connection, lines)
+            else:
+                await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
             await asyncio.sleep(BUNDLE_SECONDS)
 
     # --- What is said -------------------------------------------------------------------------------------------------

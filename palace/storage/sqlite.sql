@@ -298,8 +298,12 @@ VALUES (:chain, :seq, :at, :account, :key_id, :action, :kind, :id, :revision, :r
 SELECT seq FROM audit_heads WHERE chain = 0;
 
 -- name: audit_chains
--- The chains of which there are rows.
-SELECT DISTINCT chain FROM audit ORDER BY chain;
+-- The chains of which there are rows: from the first row of one to that of the next, as reading all takes long.
+WITH RECURSIVE found (chain) AS (
+    SELECT min(chain) FROM audit
+    UNION ALL
+    SELECT (SELECT min(audit.chain) FROM audit WHERE audit.chain > found.chain) FROM found WHERE chain IS NOT NULL)
+SELECT chain FROM found WHERE chain IS NOT NULL ORDER BY chain;
 
 -- name: audit_heads
 -- The heads as they are.

@@ -21,8 +21,7 @@ SECONDS_TO_CONNECT = 10
 def shown(url: str) -> str:
     """A URL of a database without the password."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2] or "a socket"
-    return f"{parts.path.strip('/') or 'the database'} at {place}"
+    return f"{parts.path.strip('/') or 'the database'} at {parts.netloc.rpartition('@')[2] or 'a socket'}"
 
 
 class PostgresSide:
@@ -37,7 +36,7 @@ class PostgresSide:
     @classmethod
     async def open(cls, url: str) -> "PostgresSide":
         """Connect. Raises TransferFailure."""
-        with _translated(shown(url)):
+        with _translated(shown(url), "cannot be reached"):
             return cls(url, await asyncpg.connect(url, timeout=SECONDS_TO_CONNECT))
 
     async def schema(self) -> tuple[int, int]:
@@ -126,8 +125,8 @@ class PostgresSide:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _translated(name: str, problem: str = "cannot be used") -> Iterator[None]:
     try:
         yield
     except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise TransferFailure(f"{name} cannot be used: {error or type(error).__name__}.") from error
+        raise TransferFailure(f"{name} {problem}: {error or type(error).__name__}.") from error

@@ -125,13 +125,14 @@ async def release(
     """Store a document without the id of an object that goes away, as a revision of its own; and tell about it.
 
     Where the object is needed its id stays. The document is not judged: what a rule says today must not keep it from
-    losing what is gone.
+    losing what is gone. Nothing is stored where another server was faster, and took away the id or the document.
     """
     record = await tx.get(resource.kind, id, gone.owner)
-    assert record is not None
-    before = orjson.loads(record.body)
+    before = orjson.loads(record.body) if record else {}
     declared = uses_of(resource.references, before)
     places = [use for use in _may_vanish(declared) if (use.kind, use.id) == (gone.kind, gone.id)]
+    if record is None or not places:
+        return []
     without = _without(resource.written_in(before), places, declared)
     because = {"kind": gone.kind, "id": gone.id, "action": "delete"}
     await store_side_effect(resource, tx, call, record, without, because, services)

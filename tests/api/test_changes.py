@@ -1,5 +1,6 @@
 """`GET /_palace/changes`: what a client hears while something changes, and when the stream ends."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -8,7 +9,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from palace.accounts import add_key
+from palace.api.changes import changes_route
 from tests.cli.test_commands import palace as run
+from tests.inside import inside
+from tests.postgres import new_database
 from tests.serving import STOCK_FACE, start_palace
 
 PATH = "/_palace/changes"
@@ -153,3 +158,30 @@ def test_a_revoked_key_does_not_listen_on(tmp_path):
             assert run("keys", "revoke", key_id, "--data", data).returncode == 0
             with pytest.raises(EOFError):
                 stream.next()
+
+
+def test_who_listens_goes_on_listening_while_the_database_is_away(tmp_path):
+    sent: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def send(message):
+        await sent.put(message.get("body", b""))
+
+    with inside(tmp_path, PALACE_DATABASE=new_database()) as palace:
+        services = palace.services
+        services.store.pool.patience_seconds = 0.1
+
+        async def scene():
+            key = await add_key(palace.account, "for a test", services)
+            scope = {"type": "http", "method": "GET", "path": PATH, "headers": [(b"x-api-key", key.encode())]}
+            stream = asyncio.create_task(changes_route(services).app(scope, asyncio.Event().wait, send))
+            while b"ready" not in await sent.get():
+                """It begins."""
+            await services.store.pool.pool.close()
+            services.store.reading._run.keys.forget()
+            services.changes.wake()
+            said = await asyncio.wait_for(sent.get(), 10)
+            services.changes.end()
+            await stream
+            return said
+
+        assert palace.run(scene()) == b": still here\n\n"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from palace.api.mistakes import Mistakes
+from palace.metrics import Meter
 from tests.api.wire import patch, refused, replace
 from tests.api.within import Exchange, Within, within
 from tests.serving import KEY, start_palace
@@ -221,3 +223,21 @@ def test_a_page_of_a_browser_can_read_that_it_asked_too_often(limited):
 
 def test_without_a_limit_nothing_is_told_about_one(api):
     assert not [name for name in api.get("/v2/pals").headers if name.startswith("x-ratelimit")]
+
+
+def test_a_request_does_not_end_before_the_answer_that_it_is_late_is_sent():
+    sent = []
+
+    async def send(message) -> None:
+        await asyncio.sleep(0.1)
+        sent.append(message["type"])
+
+    async def slow(_scope, _receive, _send) -> None:
+        await asyncio.sleep(0.05)
+
+    async def act() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/v2/pals", "palace.request_id": "r-1"}
+        await Mistakes(slow, Meter(), most_requests=1, seconds=0.01)(scope, None, send)
+
+    asyncio.run(act())
+    assert sent == ["http.response.start", "http.response.body"]

@@ -64,29 +64,27 @@ WITH_PASSWORD = f"postgresql://palace:{PASSWORD}@127.0.0.1:"
     [
         pytest.param(f"mysql://palace:{PASSWORD}@127.0.0.1/palace", "postgresql://", id="another kind of database"),
         pytest.param(f"palace:{PASSWORD}", "postgresql://", id="no URL"),
-        pytest.param(WITH_PASSWORD + "port/palace", "must be like", id="a port that is no number"),
+        pytest.param(WITH_PASSWORD + "port/palace", "cannot be read", id="a port that is no number"),
         pytest.param(f"postgresql://palace:{PASSWORD}/@127.0.0.1/palace", "%2F", id="a slash in the password"),
-        pytest.param(WITH_PASSWORD + "{nobody}/palace", "cannot be", id="nobody there"),
+        pytest.param(WITH_PASSWORD + "{nobody}/palace", "cannot be reached", id="nobody there"),
         pytest.param(WITH_PASSWORD + "{strict}/palace", "password", id="a wrong password"),
-        pytest.param(f"postgresql://palace:{PASSWORD}@no.such.host.invalid/palace", "cannot be", id="no host"),
-        pytest.param(
-            f"postgresql://palace:{PASSWORD}@[::1]:{{nobody}},127.0.0.1:{{nobody}}/x", "reached", id="two hosts"
-        ),
-        pytest.param(
-            "postgresql://palace:{password}@127.0.0.1:{nobody}/palace?sslmode=x", "cannot be read", id="an option"
-        ),
+        pytest.param(f"postgresql://palace:{PASSWORD}@no.such.host.invalid/palace", "cannot be reached", id="no host"),
+        pytest.param(f"postgresql://palace:1{PASSWORD}@127.0.0.1,::1]/palace", "cannot be read", id="no IPv6 address"),
+        pytest.param(f"postgresql://palace:1/{PASSWORD}@127.0.0.1/palace", "%2F", id="what looks like a port"),
         pytest.param("{server}", "does not exist", id="no such database"),
     ],
 )
 @pytest.mark.parametrize(
-    "command", [["serve", "--port", "0"], ["keys", "list"], ["export", "x"]], ids=lambda command: command[0]
+    "command",
+    [["serve", "--port", "0"], ["keys", "list"], ["migrate", "status"]],
+    ids=lambda command: command[0],
 )
 def test_it_is_told_in_one_line_without_the_password(
-    tmp_path: Path, strict: int, nobody: int, command: str, url: str, told: str
+    tmp_path: Path, strict: int, nobody: int, command: list[str], url: str, told: str
 ) -> None:
     missing = urlsplit(server_url())._replace(path="/no_such_database").geturl()
     url = url.format(nobody=nobody, strict=strict, server=missing)
-    done = palace(*command.split(), "--data", tmp_path / "data", PALACE_DATABASE=url)
+    done = palace(*command, "--data", tmp_path / "data", PALACE_DATABASE=url)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr

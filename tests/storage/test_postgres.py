@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Any
 
 import asyncpg
@@ -305,6 +306,11 @@ def test_reading_goes_on_when_all_connections_broke(url: str) -> None:
         await end_connections(url)
         assert await number(store) == 0
         assert await store.transact(add_one) == 1
+        unseen = Thread(target=asyncio.run, args=(end_connections(url),))
+        unseen.start()
+        unseen.join()
+        async with store.reading.snapshot() as tx:
+            assert await tx.get("pal", "p1", MINE)
 
     on(url, scene)
 
@@ -371,3 +377,17 @@ def test_a_zero_byte_which_no_text_can_hold_shows_as_its_picture_in_indexes(url:
             await store.transact(lambda tx: tx.claim("name", "a\N{SYMBOL FOR NULL}b", "pal", "p2"))
 
     on(url, scene)
+
+
+def test_a_server_that_starts_waits_for_one_that_migrates_however_short_its_statements_are_to_be(url: str) -> None:
+    async def act() -> None:
+        await (await open_postgres(url, most_connections=4, statement_seconds=SECONDS)).close()
+        other = await asyncpg.connect(url)
+        async with other.transaction():
+            await other.execute("SELECT version FROM schema_version FOR UPDATE")
+            starting = asyncio.create_task(open_postgres(url, most_connections=4, statement_seconds=0.2))
+            await asyncio.sleep(0.8)
+        await (await starting).close()
+        await other.close()
+
+    asyncio.run(act())

@@ -11,7 +11,7 @@ from palace.audit import Chain, Deed
 from palace.changes import Feed
 from palace.storage import DatabaseInUse, Record
 from palace.storage.postgres import open_postgres
-from palace.storage.postgres_reading import KEY_SECONDS
+from palace.storage.postgres_reading import KEY_SECONDS, Keys
 from tests.postgres import new_database
 
 CHAIN = Chain(b"k" * 32)
@@ -179,6 +179,23 @@ def test_when_the_word_is_lost_a_revoked_key_is_believed_for_a_second():
     on_two(scene)
 
 
+def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_believed():
+    async def act() -> None:
+        keys = Keys()
+
+        async def working() -> str:
+            keys.forget()
+            return "as it was before"
+
+        async def revoked() -> None:
+            return None
+
+        assert await keys.look_up(b"k", working) == "as it was before"
+        assert await keys.look_up(b"k", revoked) is None
+
+    asyncio.run(act())
+
+
 def test_a_connection_that_broke_is_made_anew_and_everybody_is_told_to_look():
     async def scene(url, a, b, feed_a, feed_b):
         with feed_a.listening(1) as on_a, feed_b.listening(1) as on_b:
@@ -211,6 +228,32 @@ def test_a_server_that_is_told_nonsense_goes_on():
     on_two(scene)
 
 
+def test_without_notify_a_server_tells_its_own_listeners_and_troubles_them_with_nothing_else():
+    url = new_database()
+
+    async def scene() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(
+            "CREATE SCHEMA without; CREATE FUNCTION without.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE feature_not_supported; END$$"
+        )
+        database = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f"ALTER DATABASE {database} SET search_path = without, public, pg_catalog")
+        await connection.close()
+        async with opened(url) as store:
+            await store.transact(lambda tx: tx.add_audit_head(CHAIN.start()))
+            feed = Feed()
+            await store.listen(feed)
+            with feed.listening(1) as listener:
+                assert await next_of(listener) == ["ready"]
+                await store.transact(lambda tx: tx.add_audit(deed(8), CHAIN))
+                assert await next_of(listener) == [8]
+                assert told(await listener.next(1)) == []
+            assert not feed.hears_all
+
+    asyncio.run(scene())
+
+
 # --- Alone, and in turn -----------------------------------------------------------------------------------------------
 
 
@@ -228,6 +271,25 @@ def test_nobody_is_alone_with_a_database_on_which_a_server_works_and_no_server_s
                     raise AssertionError
         async with opened(url) as command, command.alone():
             pass
+
+    asyncio.run(scene())
+
+
+def test_who_does_not_get_a_lock_keeps_no_connection():
+    url = new_database()
+
+    async def scene() -> None:
+        connection = await asyncpg.connect(url)
+        async with opened(url) as server, opened(url) as command:
+            await server.listen(Feed())
+            sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            before = await connection.fetchval(sessions)
+            for _ in range(3):
+                with pytest.raises(DatabaseInUse):
+                    async with command.alone():
+                        raise AssertionError
+            assert await connection.fetchval(sessions) == before
+        await connection.close()
 
     asyncio.run(scene())
 

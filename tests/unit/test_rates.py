@@ -138,6 +138,21 @@ def test_nothing_is_asked_while_there_is_nothing_to_tell():
     heard(Rates(60), shared, 0)
 
 
+def test_who_is_alone_keeps_nothing_to_tell():
+    rates = Rates(600, is_shared=False)
+    for minute in range(5):
+        assert passed(rates, minute * 60, 3) == 3
+    assert rates.take_untold() == []
+
+
+def test_what_could_not_be_told_for_minutes_is_let_go():
+    rates = Rates(600)
+    for minute in range(5):
+        assert passed(rates, minute * 60, 3) == 3
+        rates.put_back(rates.take_untold())
+    assert [use.requests for use in rates.take_untold()] == [3, 3]
+
+
 def test_of_a_minute_that_is_over_nothing_is_learnt():
     shared, rates = Shared(), Rates(60, 10)
     shared.counts["k1", int(MORNING // 60)] = 1000

@@ -13,7 +13,7 @@ import orjson
 
 from palace.call import Call
 from palace.ids import Ids
-from palace.json_patch import equal, parse_pointer
+from palace.json_patch import equal
 from palace.resource import Document, Problem, Resource, Services
 from palace.storage import Record, Transaction
 from palace.verbs import create_at, take_away
@@ -152,27 +152,25 @@ async def store_guardrail(
         because = {"kind": GUARDRAIL_KIND, "id": record.id, "action": wanted.action}
         for user in await tx.links.users(GUARDRAIL_KIND, record.id, record.owner):
             if user.kind == SET_KIND:
-                index = int(parse_pointer(user.pointer)[1])
-                await _put_item(tx, call, user.id, index, outcome.document, because, services)
-                outcome.effects = [*outcome.effects, _effect(SET_KIND, user.id, f"/data/{index} changed")]
+                effects = await _put_item(tx, call, user.id, outcome.document, because, services)
+                outcome.effects = [*outcome.effects, *effects]
     return outcome
 
 
 async def _put_item(
-    tx: Transaction,
-    call: Call,
-    id: str,
-    index: int,
-    guardrail: Document,
-    because: Mapping[str, Any],
-    services: Services,
-) -> None:
+    tx: Transaction, call: Call, id: str, guardrail: Document, because: Mapping[str, Any], services: Services
+) -> Effects:
+    """Make the item say what its twin says, wherever it is now: another server may have moved it, or taken it away."""
     record = await tx.get(SET_KIND, id, call.account.id)
-    assert record is not None
     resource = services.kinds[SET_KIND]
-    fields = resource.written_in(orjson.loads(record.body))
+    fields = resource.written_in(orjson.loads(record.body)) if record else {"data": []}
+    places = [index for index, item in enumerate(fields["data"]) if item["uuid"] == guardrail["uuid"]]
+    if record is None or not places:
+        return []
+    [index] = places
     fields["data"][index] = {**services.kinds[GUARDRAIL_KIND].written_in(guardrail), "uuid": guardrail["uuid"]}
     await store_side_effect(resource, tx, call, record, fields, because, services)
+    return [_effect(SET_KIND, id, f"/data/{index} changed")]
 
 
 def _effect(kind: str, id: str, what: str) -> Mapping[str, Any]:

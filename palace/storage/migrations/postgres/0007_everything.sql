@@ -228,6 +228,6 @@ REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION count_new_
 CREATE TRIGGER count_gone_documents AFTER DELETE ON documents
 REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION count_gone_documents();
 
-CREATE TRIGGER count_hidden_or_restored_document AFTER UPDATE OF deleted_at ON documents
+CREATE TRIGGER count_hidden_or_restored_document AFTER UPDATE ON documents
 FOR EACH ROW WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL))
 EXECUTE FUNCTION count_hidden_or_restored_document();
