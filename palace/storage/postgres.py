@@ -22,7 +22,7 @@ from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
-from palace.settings import HOW_URLS_ARE
+from palace.settings import HOW_URLS_ARE, database_shown
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.crew import Crew
@@ -92,6 +92,7 @@ class PostgresStore:
         self._queue: deque[_Write] = deque()
         self._drains = Crew(GROUPS_AT_ONCE, self._drain_queue)
         self._alone: set[asyncio.Task[None]] = set()
+        self._waiting_alone = 0
         self._most_waiting = most_waiting
         self._meter = meter
         self._clock = Clock()
@@ -109,7 +110,7 @@ class PostgresStore:
 
     @property
     def _waiting(self) -> int:
-        return len(self._queue) + len(self._alone)
+        return len(self._queue) + self._waiting_alone
 
     def _measure(self) -> None:
         connections, idle = self.pool.pool.get_size(), self.pool.pool.get_idle_size()
@@ -210,21 +211,23 @@ class PostgresStore:
 
     def _each_alone(self, writes: Sequence[_Write]) -> None:
         for write in writes:
+            self._waiting_alone += 1
             task = asyncio.create_task(self._do_alone(write))
             self._alone.add(task)
             task.add_done_callback(self._alone.discard)
 
     async def _do_alone(self, write: _Write) -> None:
+        result, error = None, None
         try:
             result = await self._tried_alone(write.work)
-        except Exception as error:
+        except Exception as problem:
+            error = problem
             if isinstance(error, OutcomeUnknown):
                 self._telling.lose()
             if isinstance(error, StorageFailure):
                 self._meter.count("store_failures")
-            write.finish(None, error)
-        else:
-            write.finish(result, None)
+        self._waiting_alone -= 1  # Before the end of this task: who waits for the result may write at once.
+        write.finish(result, error)
 
     async def _tried_alone(self, work: Work[T]) -> T:
         pauses = Pauses(self.pool.patience_seconds)
@@ -297,13 +300,15 @@ async def _committed(
         await _roll_back(connection)
         raise
     try:
-        await connection.execute("COMMIT")
+        status = await connection.execute("COMMIT")
     except GONE as error:
         _abandon(connection)
         if not has_written():
             raise
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
+    if status != "COMMIT":  # Of a transaction in which something failed, PostgreSQL says ROLLBACK and no more.
+        raise asyncpg.InFailedSQLTransactionError("nothing of the transaction was stored")
     return result
 
 
@@ -364,16 +369,20 @@ async def open_postgres(
         raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
     except ANY as error:
         await pool.close()
-        raise _unreachable(error) from error
+        raise _unusable(url, error) from error
     except BaseException:
         await pool.close()
         raise
     return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
 
 
-def _unreachable(error: Exception) -> StorageFailure:
-    how = "reached" if isinstance(error, GONE) else "used"
-    return StorageFailure(f"The database cannot be {how}: {error or type(error).__name__}")
+def _unusable(url: str, error: Exception) -> StorageFailure:
+    is_gone = isinstance(error, GONE)
+    how, hint = (
+        ("reached", " Does PostgreSQL run there, and is the URL right (--database)?") if is_gone else ("used", "")
+    )
+    said = str(error).rstrip(".") or type(error).__name__
+    return StorageFailure(f"The database {database_shown(url)} cannot be {how}: {said}.{hint}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from palace.metrics import Meter
 from palace.storage import Overloaded, SqliteStore, Transaction
+from palace.storage.postgres import open_postgres
 from palace.storage.sqlite import MOST_WAITING
+from tests.postgres import new_database
 
 TOO_MANY = MOST_WAITING + 500
 
@@ -27,6 +29,23 @@ def test_of_too_many_writes_at_once_the_last_are_refused_and_not_begun(play: Any
         assert await store.transact(partial(write, TOO_MANY)) == TOO_MANY, "there is room again"
 
     play(scene)
+
+
+def test_whom_an_answer_reaches_has_room_for_another_write() -> None:
+    """Also when the queue has room for one, and each write takes a transaction of its own."""
+
+    async def write(tx: Transaction) -> None:
+        await tx.find_account("what is not asked together")
+
+    async def scene() -> None:
+        store = await open_postgres(new_database(), most_connections=4, statement_seconds=10, most_waiting=1)
+        try:
+            for _ in range(3):
+                await store.transact(write)
+        finally:
+            await store.close()
+
+    asyncio.run(scene())
 
 
 def test_the_meter_is_told_of_groups_and_of_what_waits() -> None:
