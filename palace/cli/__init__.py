@@ -1,6 +1,9 @@
 """The command `palace`: one file for each group of commands."""
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from palace import __version__
 from palace.cli.apply import apply
@@ -16,8 +19,36 @@ from palace.cli.pull import pull
 from palace.cli.serve import serve_command
 from palace.cli.transfer import export_command, import_command
 
+ORDER = [
+    "serve",
+    "keys",
+    "doctor",
+    "pal",
+    "pull",
+    "plan",
+    "apply",
+    "audit",
+    "backup",
+    "restore",
+    "export",
+    "import",
+    "migrate",
+    "version",
+]
+"""of the commands in the help: serving, PALs, the data, the rest"""
+
+
+class OrderedGroup(TyperGroup):
+    """A group whose help shows commands and groups of commands in our order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in order."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
 app = typer.Typer(
     name="palace",
+    cls=OrderedGroup,
     help="An open, self-hosted server for the Tavus Developer API: the home of PALs.",
     no_args_is_help=True,
     add_completion=False,

@@ -12,7 +12,7 @@ from palace.folder import held
 from palace.settings import Settings
 from palace.storage.migrate import migrations
 from palace.transfer import TransferFailure
-from palace.transfer.opening import glance, writable
+from palace.transfer.opening import glance, unfinished, writable
 
 T = TypeVar("T")
 schema = typer.Typer(help="See which schema the database has, and bring it up to date.", no_args_is_help=True)
@@ -51,6 +51,8 @@ def up(flags: dict[str, Any]) -> None:
         with nullcontext() if settings.database else held(settings.data):
             side = await writable(settings)
             try:
+                if await side.is_unfinished():
+                    raise unfinished(side)
                 present, newest = await side.schema()
                 await side.bring_up_to_date()
                 return present, newest

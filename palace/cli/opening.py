@@ -41,8 +41,10 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
         return asyncio.run(run())
     except BrokenPipeError:  # Whoever read the output has seen enough: no problem of the folder.
         raise
-    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, OlderSchema, VaultError, OSError) as error:
+    except (InvalidSetting, FolderInUse, StorageFailure, NewerSchema, OlderSchema, VaultError) as error:
         complain(str(error))
+    except OSError as error:
+        complain(f"{error.filename} cannot be used: {error.strerror}." if error.filename else str(error))
 
 
 def with_services(flags: dict[str, Any], work: Callable[[Services], Awaitable[T]], *, may_create: bool = False) -> T:

@@ -26,7 +26,6 @@ PROBLEMS = (
     InvalidSetting,
     InvalidSeed,
     InvalidFaults,
-    FolderInUse,
     RevokedKey,
     StorageFailure,
     NewerSchema,
@@ -53,6 +52,9 @@ def serve_command(flags: dict[str, Any], show_key: ShowKey = False, stop_with_st
     try:
         settings = settings_from(flags)
         serve(settings, lambda greeting: print(_greeting_text(greeting, settings, show_key), flush=True))
+    except FolderInUse as error:
+        hint = "Servers that share a database need folders of their own, too: --data."
+        raise typer.Exit(_complain(f"{error} {hint}")) from error
     except PROBLEMS as error:
         raise typer.Exit(_complain(str(error))) from error
     except CannotListen as error:

@@ -21,6 +21,8 @@ BY_KIND = {resource.kind: resource for resource in RESOURCES}
 
 async def check_schema(patient: Patient) -> Sequence[Finding]:
     """It is the newest one."""
+    if await patient.database.is_unfinished():
+        return problem("schema", "An import into the database is not finished.", "Run the same `palace import` again.")
     present, newest = await patient.database.schema()
     if present > newest:
         said = f"The database has schema {present}, this version knows schemas up to {newest}."

@@ -58,7 +58,7 @@ async def check_master_key(patient: Patient) -> Sequence[Finding]:
 async def check_disk(patient: Patient) -> Sequence[Finding]:
     """There is room for the database to grow, and for a copy of it."""
     folder = patient.settings.data
-    if not folder.is_dir():
+    if not folder.is_dir() or patient.settings.database:
         return []
     free, size = shutil.disk_usage(folder).free, _size(folder / DATABASE)
     said = f"{free // MEBIBYTE} MiB free; the database has {size // MEBIBYTE} MiB."

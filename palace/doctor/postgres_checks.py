@@ -44,8 +44,9 @@ async def check_connections(patient: Patient) -> Sequence[Finding]:
     """There are connections for every worker of this server."""
     side = patient.database
     most = int(await _setting(side, "max_connections"))
-    wanted = patient.settings.database_connections
-    said = f"max_connections is {most}; each process of a server takes up to {wanted}."
+    workers, each = patient.settings.workers, patient.settings.database_connections + 1  # One of them listens.
+    wanted = workers * each
+    said = f"max_connections is {most}; a server with {workers} worker{'s' * (workers > 1)} takes up to {wanted}."
     if wanted > most - 5:
         return problem("connections", said, "Raise max_connections, or give each worker fewer.")
     return ok("connections", f"{said} Count every server that works on this database.")

@@ -18,7 +18,7 @@ async def check_server(patient: Patient) -> Sequence[Finding]:
         async with httpx.AsyncClient(base_url=patient.url, headers=headers, timeout=SECONDS) as client:
             return [*await _alive(client), *(await _key_works(client) if patient.key else [])]
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        said = f"{patient.url} does not answer: {error or type(error).__name__}."
+        said = f"{patient.url} does not answer: {str(error).rstrip('.') or type(error).__name__}."
         return problem("server", said, "Start it, or name its URL with --url.")
 
 

@@ -22,7 +22,7 @@ from palace.changes import Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
-from palace.settings import HOW_URLS_ARE
+from palace.settings import HOW_URLS_ARE, database_shown
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.crew import Crew
@@ -300,13 +300,15 @@ async def _committed(
         await _roll_back(connection)
         raise
     try:
-        await connection.execute("COMMIT")
+        status = await connection.execute("COMMIT")
     except GONE as error:
         _abandon(connection)
         if not has_written():
             raise
         problem = "The connection to the database broke while it stored the change."
         raise OutcomeUnknown(problem) from error
+    if status != "COMMIT":  # Of a transaction in which something failed, PostgreSQL says ROLLBACK and no more.
+        raise asyncpg.InFailedSQLTransactionError("nothing of the transaction was stored")
     return result
 
 
@@ -367,16 +369,20 @@ async def open_postgres(
         raise StorageFailure(f"The URL of the database cannot be read. {HOW_URLS_ARE}") from None
     except ANY as error:
         await pool.close()
-        raise _unreachable(error) from error
+        raise _unusable(url, error) from error
     except BaseException:
         await pool.close()
         raise
     return PostgresStore(pool, lambda: asyncpg.connect(url, **options), most_waiting, meter or Meter())
 
 
-def _unreachable(error: Exception) -> StorageFailure:
-    how = "reached" if isinstance(error, GONE) else "used"
-    return StorageFailure(f"The database cannot be {how}: {error or type(error).__name__}")
+def _unusable(url: str, error: Exception) -> StorageFailure:
+    is_gone = isinstance(error, GONE)
+    how, hint = (
+        ("reached", " Does PostgreSQL run there, and is the URL right (--database)?") if is_gone else ("used", "")
+    )
+    said = str(error).rstrip(".") or type(error).__name__
+    return StorageFailure(f"The database {database_shown(url)} cannot be {how}: {said}.{hint}")
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -21,12 +21,20 @@ async def glance(settings: Settings) -> Side:
 async def source(settings: Settings) -> Side:
     """An existing database with the newest schema. Raises TransferFailure."""
     side = await glance(settings)
+    if await side.is_unfinished():
+        await side.close()
+        raise unfinished(side)
     present, newest = await side.schema()
     if present != newest:
         await side.close()
         problem = f"{side.name} has schema {present}, and this version needs {newest}."
         raise TransferFailure(f"{problem} " + ("Run `palace migrate up` first." if present < newest else ""))
     return side
+
+
+def unfinished(side: Side) -> TransferFailure:
+    """What to say of a database that an import did not fill to its end."""
+    return TransferFailure(f"An import into {side.name} is not finished: run the same `palace import` again.")
 
 
 async def target(settings: Settings) -> Side:

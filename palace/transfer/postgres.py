@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from palace.settings import database_shown
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
 from palace.storage.migrate import newest_schema
 from palace.storage.migrate_postgres import migrate, present_schema
@@ -18,31 +18,30 @@ ROWS_AT_ONCE = 500
 SECONDS_TO_CONNECT = 10
 
 
-def shown(url: str) -> str:
-    """A URL of a database without the password."""
-    parts = urlsplit(url)
-    return f"{parts.path.strip('/') or 'the database'} at {parts.netloc.rpartition('@')[2] or 'a socket'}"
-
-
 class PostgresSide:
     """One connection to a database that has the schema already."""
 
     kind: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self, url: str, connection: Any) -> None:
-        self.name = shown(url)
+        self.name = database_shown(url)
         self._connection = connection
 
     @classmethod
     async def open(cls, url: str) -> "PostgresSide":
         """Connect. Raises TransferFailure."""
-        with _translated(shown(url), "cannot be reached"):
+        with _translated(database_shown(url), "cannot be reached"):
             return cls(url, await asyncpg.connect(url, timeout=SECONDS_TO_CONNECT))
 
     async def schema(self) -> tuple[int, int]:
         """The number of the newest migration that was applied, and of the newest there is."""
         with _translated(self.name):
             return await present_schema(self._connection), newest_schema()
+
+    async def is_unfinished(self) -> bool:
+        """Whether an import into it was begun and is not complete."""
+        with _translated(self.name):
+            return await self._connection.fetchval("SELECT to_regclass($1)", PROGRESS) is not None
 
     async def bring_up_to_date(self) -> None:
         """Apply the migrations that are missing, all or none. Raises NewerSchema."""

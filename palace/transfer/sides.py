@@ -40,6 +40,9 @@ class Side(Protocol):
     async def bring_up_to_date(self) -> None:
         """Apply the migrations that are missing, all or none. Raises NewerSchema."""
 
+    async def is_unfinished(self) -> bool:
+        """Whether an import into it was begun and is not complete: it is no database to work with."""
+
     def snapshot(self) -> AbstractAsyncContextManager[None]:
         """Whatever is read inside is read from one and the same state."""
 

@@ -65,6 +65,11 @@ class SqliteSide:
         with _translated(self._path):
             return present_schema(self._connection), newest_schema()
 
+    async def is_unfinished(self) -> bool:
+        """Whether an import into it was begun and is not complete."""
+        with _translated(self._path):
+            return _is_begun(self._connection)
+
     async def bring_up_to_date(self) -> None:
         """Apply the migrations that are missing, all or none. Raises NewerSchema."""
         with _translated(self._path):

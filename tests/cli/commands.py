@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from typer.testing import CliRunner
 
 from palace.cli import app
@@ -24,6 +26,14 @@ def variables(server: Palace, **environment: str) -> dict[str, str]:
     return clean | {"TAVUS_PUBLIC_API_BASE_URL": server.url, "TAVUS_API_KEY": KEY} | environment
 
 
+def invoked(*arguments: Any, stdin: str = "", environment: Mapping[str, str | None]) -> Any:
+    """`palace` in this process. What it told the log goes with its output, and not the log of later tests."""
+    try:
+        return RUNNER.invoke(app, [str(argument) for argument in arguments], input=stdin, env=environment)
+    finally:
+        structlog.reset_defaults()
+
+
 def run(server: Palace, *arguments: Any, stdin: str = "", **environment: str) -> Done:
     """Run `palace` to its end, in this process, which saves most of the time of a start.
 
@@ -31,7 +41,7 @@ def run(server: Palace, *arguments: Any, stdin: str = "", **environment: str) ->
     """
     wanted = variables(server, **environment)
     absent = dict.fromkeys(name for name in os.environ if name not in wanted)
-    result = RUNNER.invoke(app, [str(argument) for argument in arguments], input=stdin, env={**absent, **wanted})
+    result = invoked(*arguments, stdin=stdin, environment={**absent, **wanted})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Done([], result.exit_code, result.stdout, result.stderr)

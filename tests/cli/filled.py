@@ -6,10 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from palace.cli import app
 from palace.transfer.tables import TABLES
 from tests.api.making import created, finished
-from tests.cli.commands import RUNNER, Done
+from tests.cli.commands import Done, invoked
 from tests.media import jpeg
 from tests.serving import STOCK_FACE, Palace, start_palace
 from tests.sites import site
@@ -66,7 +65,7 @@ def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
 def run(*arguments: Any, **environment: str) -> Done:
     """Run `palace` to its end, in this process, which saves most of the time of a start."""
     absent = dict.fromkeys(name for name in os.environ if name.startswith(("PALACE_", "TAVUS_")))
-    result = RUNNER.invoke(app, [str(argument) for argument in arguments], env={**absent, **environment})
+    result = invoked(*arguments, environment={**absent, **environment})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Done([], result.exit_code, result.stdout, result.stderr)

@@ -256,7 +256,8 @@ def test_a_file_that_is_not_right_is_refused_and_nothing_is_changed(backup, fold
 def test_a_backup_is_restored_only_under_its_own_master_key(filled, backup, folder):
     kept = (folder / "master.key").read_text()
     (folder / "master.key").write_text(OTHER)
-    assert "is not the key that sealed the secrets" in refused("restore", backup, "--data", folder)
+    problem = f"{folder / 'master.key'} is not the key that sealed the secrets in the backup. Nothing was changed."
+    assert problem in refused("restore", backup, "--data", folder)
     (folder / "master.key").unlink()
     assert "master.key is missing" in refused("restore", backup, "--data", folder)
     assert [path.name for path in folder.iterdir()] == ["palace.lock"]

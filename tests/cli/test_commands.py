@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from palace.cli import ORDER
 from palace.settings import GROUPS, Settings
 from tests.serving import database_of, start_palace
 
@@ -23,6 +24,18 @@ def palace(*arguments, **environment):
         clean |= database_of(Path(value)) if flag == "--data" else {}
     command = [sys.executable, "-m", "palace", *map(str, arguments)]
     return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+
+
+def test_the_help_lists_every_command_in_its_order():
+    shown = re.findall(r"^  ([a-z]+)  ", palace("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert shown == ORDER
+
+
+def test_a_file_that_is_not_there_is_told_plainly(tmp_path):
+    (tmp_path / "master.key").write_text("0" * 64)
+    (tmp_path / "master.key").chmod(0o600)
+    done = palace("import", tmp_path / "no.export", "--data", tmp_path)
+    assert done.stderr == f"palace: {tmp_path / 'no.export'} cannot be used: No such file or directory.\n"
 
 
 def test_the_first_start_makes_a_key_and_shows_it_once(tmp_path):
