@@ -32,7 +32,7 @@ LARGEST = {
     "restore_days": 100_000,
     "idempotency_hours": 1_000_000,
 }
-"""Times are taken off the present one, and no date lies before the year 1; PostgreSQL counts 25 days of milliseconds."""
+"""Times are taken off the present one, and no date lies before the year 1. PostgreSQL counts ms, up to 24 days."""
 
 HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 
