@@ -127,7 +127,7 @@ class DirectStatements:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["DirectStatements"]:
-        raise NotImplementedError("a transaction that writes reads what is newest")
+        raise StorageFailure("There is no snapshot within a transaction: it reads what is newest, and locks it.")
         yield self
 
     async def _end_of_audit(self) -> Any:
