@@ -391,16 +391,3 @@ def test_a_server_that_starts_waits_for_one_that_migrates_however_short_its_stat
         await other.close()
 
     asyncio.run(act())
-
-
-def test_there_is_no_snapshot_within_a_transaction_and_the_next_write_is_none_the_worse(url):
-    async def look(tx: Transaction) -> None:
-        async with tx.snapshot():
-            raise AssertionError("never reached")
-
-    async def scene(store: PostgresStore) -> None:
-        with pytest.raises(StorageFailure, match="snapshot"):
-            await store.transact(look)
-        assert await store.transact(add_one) == 1
-
-    on(url, scene)
