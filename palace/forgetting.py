@@ -23,8 +23,9 @@ async def keep_forgetting(services: Services) -> None:
     while True:
         try:
             documents, answers = await forget_documents(services), await forget_answers(services)
-        except StorageFailure as error:
-            log.error("could not forget", problem=str(error))
+        except Exception as error:  # Whatever it is, it may be over in an hour.
+            cause = None if isinstance(error, StorageFailure) else error
+            log.error("could not forget", problem=str(error), exc_info=cause)
         else:
             if documents or answers:
                 log.info("forgot", documents=documents, answers=answers)

@@ -68,8 +68,9 @@ async def keep_working(kinds: Mapping[str, Work], services: Services) -> None:
                     await _recover(services, is_first=not recover_at)
                     recover_at = services.clock.monotonic() + LEASE_SECONDS
                 due = await _taken(AT_ONCE - len(working), services)
-            except StorageFailure as error:
-                log.error("could not look for jobs", problem=str(error))
+            except Exception as error:  # Whatever it is, jobs go on as soon as it is over.
+                cause = None if isinstance(error, StorageFailure) else error
+                log.error("could not look for jobs", problem=str(error), exc_info=cause)
                 due = []
             for job in due:
                 services.meter.count("jobs_running")
@@ -120,7 +121,12 @@ async def _keep(job: Job, services: Services) -> None:
 
 async def _attempt(job: Job, kinds: Mapping[str, Work], services: Services) -> None:
     """Carry out a job once, and store what came of it. `job.attempts` counts the attempts before this one."""
-    kind, attempts = kinds[job.kind], job.attempts + 1
+    attempts = job.attempts + 1
+    kind = kinds.get(job.kind)
+    if kind is None:  # Of a newer server beside this one, which is to have it.
+        log.warning("job of an unknown kind left to others", kind=job.kind, id=job.id)
+        await _settled(job, "waiting", job.attempts, None, services, LEASE_SECONDS)
+        return
     state: JobState = "done"
     keeping = asyncio.create_task(_keep(job, services))
     try:

@@ -188,8 +188,11 @@ class PostgresStore:
         except OutcomeUnknown as error:
             self._telling.lose()
             self._meter.count("store_failures")
-            for write in writes:
-                write.finish(None, error)
+            for write, member in zip(writes, group.members, strict=True):
+                if member.has_written:
+                    write.finish(None, error)
+                else:  # It stored nothing; what it found may have been what others of the group had written.
+                    self._each_alone([write])
             return
         except ANY:  # Also where it is the fault of one of them: only that one fails then.
             self._meter.count("store_retries", len(writes))

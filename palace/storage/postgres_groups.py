@@ -93,6 +93,11 @@ class Member:
         """Whether it came to a good end, so that what it wrote counts."""
         return self.error is None and not self.needs_own
 
+    @property
+    def has_written(self) -> bool:
+        """Whether anything of it counts."""
+        return self.is_done and bool(self.is_replaced or self.writes or self.transaction.deeds)
+
     # --- Statements, as the work's transaction asks for them ----------------------------------------------------------
 
     async def rows(self, _statement: str, /, **_values: Any) -> Sequence[Any]:

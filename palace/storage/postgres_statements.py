@@ -31,6 +31,7 @@ WORTH_ANOTHER_TRY = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,  # A migration by another server; the next try prepares it anew.
 )
 """Others were in the way; nothing was stored."""
 

@@ -123,6 +123,23 @@ def test_a_job_that_ends_the_server_each_time_is_given_up(tmp_path: Path, pictur
     assert len(pictures.asked) == 1
 
 
+def test_a_job_of_a_newer_server_is_left_to_it(tmp_path: Path, pictures: Site) -> None:
+    pictures.pages["/a.jpg"] = (503, {}, b"")
+    data = tmp_path / "data"
+    with start_palace(data, *FLAGS) as palace, palace.client() as client:
+        face = created(client, **wanted(pictures))
+        wait_until_asked(pictures)
+    change(data, "UPDATE jobs SET kind = 'grow_hologram', due_at = ''")
+    pictures.pages["/a.jpg"] = PORTRAIT
+    with start_palace(data, *FLAGS) as palace, palace.client() as client:
+        assert finished(client, created(client, **wanted(pictures)))["status"] == "completed"
+        assert sorted(state for state, _ in jobs(palace)) == ["done", "waiting"]
+        assert "kind=grow_hologram" in palace.log.read_text()
+    change(data, "UPDATE jobs SET kind = 'train_face', due_at = '' WHERE state = 'waiting'")
+    with start_palace(data, *FLAGS) as palace, palace.client() as client:
+        assert finished(client, face)["status"] == "completed"
+
+
 def test_a_job_waits_while_its_document_is_deleted(tmp_path: Path, pictures: Site) -> None:
     pictures.pages["/a.jpg"] = (503, {}, b"")
     data = tmp_path / "data"

@@ -1,6 +1,7 @@
 """A connection that breaks while PostgreSQL commits leaves open whether it did; nothing is then done a second time."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
@@ -15,12 +16,17 @@ NOW = "2026-01-01T00:00:00.000000Z"
 TIME_TO_COMMIT_SECONDS = 0.05
 
 
+class Refused(Exception):
+    pass
+
+
 class CutAtCommit:
     """Passes everything on to PostgreSQL, but no answer to the COMMIT of a change: the connection is gone then."""
 
     def __init__(self, url: str) -> None:
         self.parts = urlsplit(url)
         self.is_cutting = False
+        self.most_cuts: float = math.inf
 
     async def start(self) -> str:
         """The URL of the same database, by way of this."""
@@ -39,9 +45,10 @@ class CutAtCommit:
         before = b""
         with suppress(OSError):
             while data := await reader.read(1 << 16):
-                is_last = self.is_cutting and b"COMMIT" in data and b"BEGIN" not in before
+                is_last = self.is_cutting and b"COMMIT" in data and b"BEGIN" not in before and self.most_cuts > 0
                 before = data
                 if is_last:
+                    self.most_cuts -= 1
                     back.cancel()
                 far_writer.write(data)
                 if is_last:
@@ -104,6 +111,39 @@ def test_what_may_have_been_committed_is_not_done_again(work: Work, id: str, rev
 
     for answer in asyncio.run(scene()):
         assert isinstance(answer, OutcomeUnknown), repr(answer)
+
+
+def test_only_a_work_that_wrote_something_may_have_been_committed() -> None:
+    """The others of its group are done again: one was refused, one only read, one needs a transaction of its own."""
+    url = new_database()
+
+    async def refuse(_: Transaction, _number: int) -> None:
+        raise Refused
+
+    async def read(tx: Transaction, number: int) -> int | None:
+        found = await tx.get("pal", f"old{number}", 1)
+        return found and found.revision
+
+    async def scene() -> list[object]:
+        proxy = CutAtCommit(url)
+        store = await open_postgres(await proxy.start(), most_connections=4, statement_seconds=10)
+        for number in range(4):
+            await store.transact(lambda tx, number=number: tx.insert(record(f"old{number}")))  # type: ignore[misc]
+        proxy.is_cutting, proxy.most_cuts = True, 1
+        works: list[Work] = [replace, refuse, read, insert]
+        found = await asyncio.gather(
+            *(store.transact(lambda tx, n=n, work=work: work(tx, n)) for n, work in enumerate(works)),  # type: ignore[misc]
+            return_exceptions=True,
+        )
+        await store.close()
+        proxy.server.close()
+        return list(found)
+
+    written, refused, revision, inserted = asyncio.run(scene())
+    assert isinstance(written, OutcomeUnknown), repr(written)
+    assert isinstance(refused, Refused), repr(refused)
+    assert revision == 1
+    assert isinstance(inserted, int), repr(inserted)
 
 
 def test_what_broke_before_the_commit_is_done_again() -> None:
