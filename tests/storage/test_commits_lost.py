@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from palace.storage import OutcomeUnknown, Record, StorageFailure, Transaction
@@ -159,6 +160,25 @@ def test_what_broke_before_the_commit_is_done_again() -> None:
             await store.transact(lambda tx: tx.insert(record("p1")))
         except StorageFailure as error:
             raise AssertionError("it could have been tried again") from error
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_a_plan_that_a_migration_of_another_server_made_stale_is_made_anew() -> None:
+    url = new_database()
+
+    async def read(tx: Transaction) -> object:  # In a transaction of its own: there is no reading this in a group.
+        return await tx.get_with_deleted("pal", "old", 1)
+
+    async def scene() -> None:
+        store = await open_postgres(url, most_connections=2, statement_seconds=10)
+        await store.transact(lambda tx: tx.insert(record("old")))
+        before = await store.transact(read)
+        connection = await asyncpg.connect(url)
+        await connection.execute("ALTER TABLE documents ALTER COLUMN etag TYPE varchar(100)")
+        await connection.close()
+        assert await store.transact(read) == before is not None
         await store.close()
 
     asyncio.run(scene())
