@@ -1,0 +1,210 @@
+"""One event at a time: what a conversation makes of it."""
+
+from palace.conversation.calls import model_answered, tool_answered, waited_long_enough
+from palace.conversation.commands import Close, Command, Report, StopModel
+from palace.conversation.events import (
+    ContextAdded,
+    ContextReplaced,
+    EchoAsked,
+    EndAsked,
+    Event,
+    InterruptAsked,
+    Joined,
+    Left,
+    Lost,
+    ModelAnswered,
+    ModelFailed,
+    ModelSpoke,
+    ObjectiveConfirmed,
+    Said,
+    SensitivitySet,
+    TimeCame,
+    ToolAnswered,
+)
+from palace.conversation.objectives import activate, confirm
+from palace.conversation.script import Script
+from palace.conversation.stage import Stage
+from palace.conversation.state import Line, State
+from palace.conversation.turns import ask, echo, end_turn, greet, interrupt, model_failed, model_spoke, said
+
+MAX_CALL = "max_call_duration reached"
+LEFT = "participant_left_timeout reached"
+ABSENT = "participant_absent_timeout reached"
+IDLE = "idle_end_behavior reached"
+UNKNOWN_OUTCOME = "The server was restarted meanwhile: nobody knows whether the call was carried out."
+
+
+def opened(script: Script, at: float) -> tuple[State, list[Line], list[Command]]:
+    """A conversation that has just been created: the PAL is there and waits for people."""
+    state = State()
+    lines: list[Line] = []
+    stage = Stage(script, state, lines, at)
+    prompt = "\n\n".join(part for part in (script.prompt, script.context) if part.strip())
+    if prompt:
+        stage.remember("system", prompt)
+    stage.wake_in("call", script.max_call_seconds)
+    stage.wake_in("absent", script.absent_seconds)
+    _tell_twice(stage, "joined")
+    for name, member in (("replica", "replica_id"), ("pal", "face_id")):
+        stage.do(Report(f"system.{name}_joined", "system", {member: script.face_id}))
+    return state, lines, stage.commands
+
+
+def react(script: Script, state: State, lines: list[Line], event: Event) -> list[Command]:
+    """What is to be done about an event. `state` and `lines` are changed; after the end nothing happens any more."""
+    if state.is_over:
+        return []
+    stage = Stage(script, state, lines, event.at)
+    what = event.what
+    match what:
+        case Joined():
+            _joined(stage, what)
+        case Left():
+            _left(stage, what)
+        case Said():
+            said(stage, what)
+        case EchoAsked():
+            echo(stage, what)
+        case InterruptAsked():
+            interrupt(stage)
+        case ContextReplaced():
+            state.context, state.added = what.context, []
+        case ContextAdded():
+            _add_context(stage, what)
+        case SensitivitySet():
+            state.pause_sensitivity = what.pause or state.pause_sensitivity
+            state.interrupt_sensitivity = what.interrupt or state.interrupt_sensitivity
+        case ToolAnswered():
+            tool_answered(stage, what)
+        case ObjectiveConfirmed():
+            confirm(stage, what.objective_name)
+        case ModelSpoke():
+            model_spoke(stage, what)
+        case ModelAnswered():
+            reason = model_answered(stage, what)
+            if reason:
+                end(stage, reason)
+        case ModelFailed():
+            model_failed(stage, what)
+        case Lost():
+            _lost(stage)
+        case TimeCame():
+            _time_came(stage, what.timer)
+        case EndAsked():
+            end(stage, what.reason)
+    return stage.commands
+
+
+# --- Coming and going -------------------------------------------------------------------------------------------------
+
+
+def _joined(stage: Stage, what: Joined) -> None:
+    state = stage.state
+    if what.participant in state.people:
+        return
+    state.people.append(what.participant)
+    stage.forget("left", "absent")
+    if not state.was_joined:
+        state.was_joined = True
+        activate(stage, stage.script.first_objective)
+        greet(stage)
+
+
+def _left(stage: Stage, what: Left) -> None:
+    state = stage.state
+    if what.participant not in state.people:
+        return
+    state.people.remove(what.participant)
+    if not state.people:
+        stage.forget("idle")
+        if stage.script.left_seconds <= 0:
+            end(stage, LEFT)
+        else:
+            stage.wake_in("left", stage.script.left_seconds)
+
+
+def _add_context(stage: Stage, what: ContextAdded) -> None:
+    """One more piece of context. That a job is completed is news: the PAL tells it when nobody speaks."""
+    state = stage.state
+    state.added.append(what.context)
+    is_free = state.thinking is None and not state.is_speaking and not stage.script.is_echo
+    if what.job_status == "completed" and is_free and state.people:
+        ask(stage, "reply")
+
+
+# --- Time -------------------------------------------------------------------------------------------------------------
+
+
+def _time_came(stage: Stage, timer: str) -> None:
+    """A timer that was set is over; one that was forgotten meanwhile means nothing."""
+    state = stage.state
+    due = state.timers.get(timer)
+    if due is None or due > stage.now:
+        return
+    stage.forget(timer)
+    match timer:
+        case "call":
+            end(stage, MAX_CALL)
+        case "absent":
+            end(stage, ABSENT)
+        case "left":
+            end(stage, LEFT)
+        case "tools":
+            waited_long_enough(stage)
+        case "model":
+            if state.thinking is not None:
+                problem = "The model did not finish in time."
+                model_failed(stage, ModelFailed(state.thinking.inference_id, "timeout", problem))
+        case "idle":
+            _silent_for_long(stage)
+
+
+def _silent_for_long(stage: Stage) -> None:
+    state, script = stage.state, stage.script
+    if state.thinking is not None or state.turn is not None or not state.people:
+        return
+    if script.idle_engagement != "off" and state.idle_turns < 2:
+        ask(stage, "idle")
+    elif script.ends_when_idle:
+        end(stage, IDLE)
+
+
+def _lost(stage: Stage) -> None:
+    """The server was restarted: what it was thinking is thought anew, and calls that were on their way are unknown."""
+    state = stage.state
+    for id, call in list(state.calls.items()):
+        tool = stage.script.tool(call.name)
+        if tool is not None and tool.is_api:
+            tool_answered(stage, ToolAnswered(id, UNKNOWN_OUTCOME, is_error=True))
+    if state.thinking is not None:
+        purpose = state.thinking.purpose
+        state.is_speaking, state.thinking = False, None
+        stage.forget("model")
+        ask(stage, purpose)
+
+
+# --- The end ----------------------------------------------------------------------------------------------------------
+
+
+def end(stage: Stage, reason: str) -> None:
+    """It is over: everybody is told, and then nothing happens any more."""
+    state, script = stage.state, stage.script
+    if state.thinking is not None:
+        stage.do(StopModel(state.thinking.inference_id))
+        interrupt(stage)
+    end_turn(stage)
+    state.status, state.shutdown_reason = "ended", reason
+    state.timers.clear()
+    state.calls.clear()
+    state.people.clear()
+    stage.emit("system.shutdown", {"shutdown_reason": reason, "reason": reason}, in_turn=False)
+    both = {"replica_id": script.face_id, "face_id": script.face_id}
+    stage.do(Report("system.shutdown", "system", {**both, "shutdown_reason": reason, "reason": reason}))
+    stage.do(Report("application.transcription_ready", "application", {**both, "transcript": list(stage.lines)}))
+    stage.do(Close(reason))
+
+
+def _tell_twice(stage: Stage, what: str) -> None:
+    """That the PAL is there, in both vocabularies."""
+    stage.emit(f"system.replica_{what}", {"replica_id": stage.script.face_id}, in_turn=False)
+    stage.emit(f"system.pal_{what}", {"face_id": stage.script.face_id}, in_turn=False)

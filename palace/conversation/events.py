@@ -1,0 +1,163 @@
+"""What happens to a conversation, in the past tense."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["superlow", "verylow", "low", "medium", "high", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A person came in."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A person went."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A person said something, and is done with it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EchoAsked:
+    """The PAL is to say this, word for word (contract 3.3); pieces share an `inference_id`, the last one is `done`."""
+
+    text: str
+    inference_id: str = ""
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptAsked:
+    """The PAL is to stop what it is saying."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextReplaced:
+    """The context of the conversation is another one from now on."""
+
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextAdded:
+    """There is more context. With `job_status` it is what became of a job in the background."""
+
+    context: str
+    job_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SensitivitySet:
+    """How easily the PAL takes a pause for the end of a turn, and lets itself be interrupted."""
+
+    pause: Level | None = None
+    interrupt: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """A tool has a result, from the client or from an address; `output` is text."""
+
+    tool_call_id: str
+    output: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveConfirmed:
+    """A person confirmed what the PAL thinks to have reached; an empty name means the one that is pending."""
+
+    objective_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One call that the model wants to have made. `arguments` is JSON, if the model wrote it well."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpoke:
+    """The model has come so far; `text` is all of it up to now."""
+
+    inference_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """The model is done."""
+
+    inference_id: str
+    text: str
+    wishes: tuple[Wish, ...] = ()
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    first_token_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """The model cannot answer. `reason` is a word, `problem` a sentence without secrets."""
+
+    inference_id: str
+    reason: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Whoever carried out what was under way is gone: the server was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """A moment that the brain asked to be told of."""
+
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndAsked:
+    """Somebody ended it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One of these, and when it happened, in seconds since 1970."""
+
+    what: (
+        Joined
+        | Left
+        | Said
+        | EchoAsked
+        | InterruptAsked
+        | ContextReplaced
+        | ContextAdded
+        | SensitivitySet
+        | ToolAnswered
+        | ObjectiveConfirmed
+        | ModelSpoke
+        | ModelAnswered
+        | ModelFailed
+        | Lost
+        | TimeCame
+        | EndAsked
+    )
+    at: float
