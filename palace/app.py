@@ -25,7 +25,16 @@ from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
 from palace.fetching import Fetcher
-from palace.folder import DATABASE, FIRST_KEY, MasterKeys, held, make_private_folder, master_key_file, master_keys
+from palace.folder import (
+    DATABASE,
+    FIRST_KEY,
+    MasterKeys,
+    held,
+    make_private_folder,
+    master_key_file,
+    master_keys,
+    refuse_unfinished_restore,
+)
 from palace.forgetting import keep_forgetting
 from palace.ids import Ids
 from palace.jobs import JOBS, keep_working
@@ -48,6 +57,7 @@ from palace.vault import Vault, VaultError
 from palace.workers import Worker, supervise
 
 T = TypeVar("T")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
 
 GARBAGE_THRESHOLD = 50_000
 """Allocations between collections: with a frozen start-up heap this is worth a fifth of the throughput."""
@@ -83,9 +93,11 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
 
     What is counted goes to `meter`, where there is one.
 
-    Raises OSError, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in it cannot be
-    used, and InvalidSkillsFile.
+    Raises OSError, FolderInUse, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in
+    it cannot be used, and InvalidSkillsFile.
     """
+    if not settings.ephemeral and not settings.database:
+        refuse_unfinished_restore(settings.data)
     if not settings.ephemeral:
         make_private_folder(settings.data)
     ids = Ids(settings.id_seed)
@@ -201,7 +213,9 @@ def serve(settings: Settings, greet: Callable[[Greeting], None]) -> None:
     listening = listen(settings.host, settings.port)
     url = settings.public_url or f"http://{shown_host(settings.host)}:{listening.getsockname()[1]}"
     meter = Meter(counted_routes(RESOURCES), settings.workers)
-    with nullcontext() if settings.ephemeral else held(settings.data):
+    with nullcontext(False) if settings.ephemeral else held(settings.data) as has_finished_a_restore:
+        if has_finished_a_restore:
+            log.info("finished a restore that was broken off", folder=str(settings.data))
         if settings.workers == 1:
             _run(_serve(settings, url, meter, listening, greet))
         else:

@@ -17,8 +17,16 @@ from palace.app import open_services
 from palace.audit import Deed
 from palace.audit_log import check_log
 from palace.clock import Clock, timestamp
-from palace.files import appearing, sync_file, sync_folder
-from palace.folder import DATABASE, MasterKeys, held, known_master_keys
+from palace.files import appearing, sync_file
+from palace.folder import (
+    DATABASE,
+    MasterKeys,
+    finish_restores,
+    held,
+    known_master_keys,
+    new_restored,
+    refuse_unfinished_restore,
+)
 from palace.resource import Services
 from palace.sealed import refuse_what_does_not_open
 from palace.settings import Settings
@@ -31,9 +39,6 @@ PAGES_AT_ONCE = 256
 BUSY_MILLISECONDS = 10_000
 STAGING = "restoring"
 """Folder in the data folder in which a backup is checked before it takes the place of the database."""
-
-BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a database; it must not meet another database than its own."""
 
 Tell = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
@@ -60,8 +65,10 @@ class Restored:
 def back_up(database: Path, target: Path, tell: Tell, *, may_replace: bool = False) -> int:
     """Write the database, as it is at one moment, into one file; return its size in bytes. A server may be writing.
 
-    Raises FileInTheWay, OSError, and StorageFailure when the database cannot be read or is damaged.
+    Raises FileInTheWay, FolderInUse while a restore is not finished, OSError, and StorageFailure when the database
+    cannot be read or is damaged.
     """
+    refuse_unfinished_restore(database.parent)
     with appearing(target, may_replace=may_replace) as beside:
         with (
             _translated(f"{database} cannot be copied"),
@@ -93,15 +100,15 @@ async def restore(file: Path, settings: Settings, tell: Tell, *, may_replace: bo
 
     It is checked first: that it is whole, of a schema that is known, that the master key opens every secret in it, and
     that its audit log is genuine. What was there is kept beside it. Raises UnusableBackup, FolderInUse, VaultError,
-    StorageFailure and OSError; nothing is changed then.
+    StorageFailure and OSError; nothing is changed then, unless the disk fails while the two are exchanged: whoever
+    holds the folder next finishes that.
     """
     if not file.is_file():
         raise UnusableBackup(f"There is no file {file}.")
     database = settings.data / DATABASE
-    with held(settings.data):
+    with held(settings.data) as has_finished_another:
         if database.exists() and not may_replace:
-            problem = f"There is a database in {settings.data} already."
-            raise UnusableBackup(f"{problem} Name another folder with --data, or add --force: what is there is kept.")
+            raise _in_the_way(settings.data, has_finished_another=has_finished_another)
         keys = known_master_keys(settings)
         staging = settings.data / STAGING
         shutil.rmtree(staging, ignore_errors=True)
@@ -112,10 +119,18 @@ async def restore(file: Path, settings: Settings, tell: Tell, *, may_replace: bo
             if keys.file:
                 inside = replace(inside, master_key_file=str(keys.file))
             secrets, rows = await _check(inside, keys)
-            kept = _exchange(staging / DATABASE, database)
+            kept = _exchange(staging / DATABASE, settings.data)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return Restored(schema, newest_schema(), secrets, rows, kept)
+
+
+def _in_the_way(folder: Path, *, has_finished_another: bool) -> UnusableBackup:
+    if has_finished_another:
+        problem = f"A restore into {folder} was broken off; it is finished now, and its database is there."
+        return UnusableBackup(f"{problem} To put this file there instead, add --force: what is there is kept.")
+    problem = f"There is a database in {folder} already."
+    return UnusableBackup(f"{problem} Name another folder with --data, or add --force: what is there is kept.")
 
 
 def _stage(file: Path, staged: Path, tell: Tell) -> int:
@@ -155,19 +170,10 @@ async def _log_restore(services: Services) -> None:
     await services.store.transact(lambda tx: tx.add_audit(deed, services.audit))
 
 
-def _exchange(staged: Path, database: Path) -> Path | None:
+def _exchange(staged: Path, folder: Path) -> Path | None:
     sync_file(staged)
-    kept = None
-    if database.exists():
-        moment = timestamp(Clock().now())[:19].replace(":", "").replace("-", "")
-        kept = database.with_name(f"{DATABASE}.replaced-{moment}Z")
-        for end in ("", *BESIDE):
-            beside = database.with_name(DATABASE + end)
-            if beside.exists():
-                beside.rename(kept.with_name(kept.name + end))
-        sync_folder(database.parent)
-    staged.rename(database)
-    sync_folder(database.parent)
+    staged.rename(new_restored(folder))  # From here on the restore is finished, by this process or by the next.
+    (kept,) = finish_restores(folder)
     return kept
 
 

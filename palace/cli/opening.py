@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from palace.app import open_services, settings_from
-from palace.folder import DATABASE, FolderInUse
+from palace.folder import FolderInUse, has_database
 from palace.resource import Services
 from palace.settings import InvalidSetting, Settings
 from palace.storage import StorageFailure
@@ -33,7 +33,7 @@ def on_folder(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *
         if settings.ephemeral:
             problem = "PALACE_EPHEMERAL is set, so there is no data folder to work on."
             raise StorageFailure(f"{problem} Unset it to work on the one that --data names.")
-        if not may_create and not settings.database and not (settings.data / DATABASE).exists():
+        if not may_create and not settings.database and not has_database(settings.data):
             raise StorageFailure(f"There is no database in {settings.data}; name its folder with --data.")
         return await work(settings)
 

@@ -15,6 +15,7 @@ from palace.doctor.postgres_checks import (
 )
 from palace.doctor.server_checks import check_server
 from palace.doctor.sqlite_checks import check_durability, check_integrity
+from palace.folder import FolderInUse
 from palace.sealed import AUDIT_KEY, CHAINS
 from palace.settings import Settings
 from palace.storage import StorageFailure
@@ -70,6 +71,8 @@ async def _look_at_database(patient: Patient) -> list[Finding]:
     except TransferFailure as error:
         where = "--database" if patient.settings.database else "--data"
         return problem("database", str(error), f"Name the right one with {where}; start it, or restore a backup.")
+    except FolderInUse as error:
+        return problem("database", str(error), "Do that; the database from before is kept beside.")
     return await _carry_out(OF_KIND[patient.side.kind], patient)
 
 

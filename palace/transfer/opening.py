@@ -1,17 +1,18 @@
 """The side that the settings name: PostgreSQL where there is a URL, else the file in the data folder."""
 
-from palace.folder import DATABASE, make_private_folder
+from palace.folder import DATABASE, make_private_folder, refuse_unfinished_restore
 from palace.settings import Settings
 from palace.transfer.sides import Side, TransferFailure
 from palace.transfer.sqlite import SqliteSide
 
 
 async def glance(settings: Settings) -> Side:
-    """An existing database, only to look at it, whatever its schema. Raises TransferFailure."""
+    """An existing database, only to look at it, whatever its schema. Raises TransferFailure and FolderInUse."""
     if settings.database:
         from palace.transfer.postgres import PostgresSide  # Who has no PostgreSQL need not wait for it to load.
 
         return await PostgresSide.open(settings.database)
+    refuse_unfinished_restore(settings.data)
     path = settings.data / DATABASE
     if not path.exists():
         raise TransferFailure(f"There is no database in {settings.data}; name its folder with --data.")
@@ -19,7 +20,7 @@ async def glance(settings: Settings) -> Side:
 
 
 async def source(settings: Settings) -> Side:
-    """An existing database with the newest schema. Raises TransferFailure."""
+    """An existing database with the newest schema. Raises TransferFailure and FolderInUse."""
     side = await glance(settings)
     if await side.is_unfinished():
         await side.close()
