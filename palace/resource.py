@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -25,6 +25,13 @@ from palace.vocabulary import NO_ALIASES, Aliases
 
 Document = dict[str, Any]
 READ_ONLY_TIMES = ("created_at", "updated_at")
+
+
+class Talks(Protocol):
+    """The conversations that go on, as `palace.talking` keeps them."""
+
+    async def happened(self, document: int, id: str, owner: int, what: Any) -> None:
+        """Something happened to a conversation, one of `palace.conversation.events`. Raises StorageFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Services:
     meter: Meter = field(default_factory=Meter)
     rates: Rates | None = None
     """how many requests each key may make; None for any number"""
+    talks: Talks | None = None
+    """the conversations that go on; None where nobody talks, as in commands on a data folder"""
 
     @property
     def audit(self) -> Chain | None:
@@ -222,6 +231,8 @@ class Names:
     example_id: str
     id_digits: int = 11
     legacy: Legacy | None = None
+    also: Aliases = NO_ALIASES
+    """older spellings of members where there are no older routes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +277,7 @@ class Resource:
     @property
     def aliases(self) -> Aliases:
         """The other spellings of members."""
-        return self.names.legacy.aliases if self.names.legacy else NO_ALIASES
+        return self.names.legacy.aliases if self.names.legacy else self.names.also
 
     @property
     def collection(self) -> str:

@@ -138,26 +138,29 @@ class EndAsked:
     reason: str
 
 
+What = (
+    Joined
+    | Left
+    | Said
+    | EchoAsked
+    | InterruptAsked
+    | ContextReplaced
+    | ContextAdded
+    | SensitivitySet
+    | ToolAnswered
+    | ObjectiveConfirmed
+    | ModelSpoke
+    | ModelAnswered
+    | ModelFailed
+    | Lost
+    | TimeCame
+    | EndAsked
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One of these, and when it happened, in seconds since 1970."""
+    """Something that happened, and when, in seconds since 1970."""
 
-    what: (
-        Joined
-        | Left
-        | Said
-        | EchoAsked
-        | InterruptAsked
-        | ContextReplaced
-        | ContextAdded
-        | SensitivitySet
-        | ToolAnswered
-        | ObjectiveConfirmed
-        | ModelSpoke
-        | ModelAnswered
-        | ModelFailed
-        | Lost
-        | TimeCame
-        | EndAsked
-    )
+    what: What
     at: float

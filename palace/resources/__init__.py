@@ -1,5 +1,6 @@
 """What exists: the list of all resources. One file tells everything about one of them."""
 
+from palace.resources.conversations import CONVERSATION
 from palace.resources.faces import FACE
 from palace.resources.guardrails import GUARDRAIL
 from palace.resources.guardrails.sets import GUARDRAIL_SET
@@ -11,9 +12,22 @@ from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
 from palace.resources.voices import VOICE
 
-RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL, VOICE)
+RESOURCES = (
+    PAL,
+    FACE,
+    GUARDRAIL,
+    GUARDRAIL_SET,
+    OBJECTIVES,
+    PAL_SKILLS,
+    PRONUNCIATION_DICTIONARY,
+    SKILL,
+    TOOL,
+    VOICE,
+    CONVERSATION,
+)
 
 __all__ = [
+    "CONVERSATION",
     "FACE",
     "GUARDRAIL",
     "GUARDRAIL_SET",

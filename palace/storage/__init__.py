@@ -23,6 +23,7 @@ from palace.storage.base import (
     Use,
     User,
 )
+from palace.storage.conversations import Due, Kept, Logged
 from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.store import Store, Work
@@ -34,13 +35,16 @@ __all__ = [
     "DatabaseInUse",
     "Draft",
     "DraftOpen",
+    "Due",
     "IdTaken",
     "Image",
     "Job",
     "JobState",
+    "Kept",
     "KeyRow",
     "Label",
     "Listing",
+    "Logged",
     "NameTaken",
     "OutcomeUnknown",
     "Overloaded",

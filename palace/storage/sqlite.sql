@@ -417,3 +417,38 @@ VALUES (:name, :document, :created_at, :media_type, :body);
 -- A file, unless its document is deleted.
 SELECT media_type, files.body FROM files JOIN documents ON documents.seq = files.document
 WHERE name = :name AND deleted_at IS NULL;
+
+-- name: insert_conversation
+-- A conversation begins.
+INSERT INTO conversations (document, number, wake_at, state, script, given)
+VALUES (:document, 0, :wake_at, :state, :script, :given);
+
+-- name: get_conversation
+-- How far a conversation has come, and what it was given.
+SELECT number, state, script, given FROM conversations WHERE document = :document;
+
+-- name: put_conversation
+-- One step further. Changes no row when another server was faster, or when the conversation is gone.
+UPDATE conversations SET number = :number + 1, wake_at = :wake_at, state = :state
+WHERE document = :document AND number = :number;
+
+-- name: insert_logged
+-- Something that happened in a step.
+INSERT INTO conversation_log (document, step, place, kind, seq, body)
+VALUES (:document, :step, :place, :kind, :seq, :body);
+
+-- name: logged
+-- What happened of one kind, after some app message, in order.
+SELECT kind, seq, body FROM conversation_log
+WHERE document = :document AND kind = :kind AND seq > :after ORDER BY step, place LIMIT :most;
+
+-- name: due_conversations
+-- Conversations in which something is to happen by itself by now. One whose document is deleted waits until that is gone
+-- for good, or restored.
+SELECT document, id, owner FROM conversations JOIN documents ON documents.seq = conversations.document
+WHERE wake_at <= :now AND deleted_at IS NULL ORDER BY wake_at LIMIT :most;
+
+-- name: count_active_conversations
+-- How many conversations of an account go on.
+SELECT count(*) FROM conversations JOIN documents ON documents.seq = conversations.document
+WHERE wake_at IS NOT NULL AND owner = :owner AND deleted_at IS NULL;

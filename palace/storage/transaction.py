@@ -22,6 +22,7 @@ from palace.storage.base import (
     Shown,
     Stale,
 )
+from palace.storage.conversations import Conversations
 from palace.storage.jobs import Files, Jobs
 from palace.storage.links import Links, owners
 from palace.storage.statements import Statements
@@ -54,6 +55,7 @@ class Transaction:
         self.sealed_with: Chain | None = None
         self.links = Links(run)
         self.jobs = Jobs(run)
+        self.conversations = Conversations(run)
         self.files = Files(run)
         self.traces = Traces(run)
 

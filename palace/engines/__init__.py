@@ -1,0 +1,5 @@
+"""Things that think: language models."""
+
+from palace.engines.base import Answer, Ask, LanguageModel, ModelDown, Piece, Reason, Usage, Wish
+
+__all__ = ["Answer", "Ask", "LanguageModel", "ModelDown", "Piece", "Reason", "Usage", "Wish"]

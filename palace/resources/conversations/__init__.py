@@ -1,0 +1,178 @@
+"""Conversations: a PAL and people who talk to it (contract 2).
+
+The document tells what it is; how far it has come is kept beside it (`palace.talking`). There is one family of routes,
+which takes the names of both vocabularies and answers in both (contract 22, A1).
+"""
+
+from functools import partial
+from typing import Any
+
+import orjson
+
+from palace import verbs
+from palace.call import Call, Reply
+from palace.conversation.events import EndAsked
+from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
+from palace.resources.conversations.making import create
+from palace.resources.conversations.request import schema
+from palace.resources.members import CallbackUrl
+from palace.storage import Transaction
+from palace.validation import Model
+from palace.verbs.deleting import erase, take_away
+from palace.verbs.reading import own
+from palace.verbs.writing import Outcome, carry_out
+from palace.vocabulary import aliases
+
+KIND = "conversation"
+ENDED_BY_CLIENT = "end_conversation_endpoint_hit"
+
+
+# --- Models -----------------------------------------------------------------------------------------------------------
+
+
+class Conversation(Model):
+    """What was decided when it began."""
+
+    conversation_name: str
+    callback_url: CallbackUrl = ""
+    pal_id: str
+    face_id: str | None = None
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
+STAMPS = (
+    Stamp("persona_id", TEXT, lambda fields, _owner: fields["pal_id"]),
+    Stamp("replica_id", TEXT_OR_NULL, lambda fields, _owner: fields["face_id"]),
+    Stamp("status", {"enum": ["active", "ended"]}, initial="active"),
+    Stamp("conversation_url", TEXT, initial=""),
+    Stamp("pal_revision", {"type": "integer", "description": "The revision of the PAL that it keeps."}, initial=0),
+)
+
+
+# --- Handlers ---------------------------------------------------------------------------------------------------------
+
+
+async def read(resource: Resource, call: Call, services: Services) -> Reply:
+    """The conversation; with `?verbose=true` also what happened in it, and why it ended."""
+    if not verbs.flag(call.query, "verbose"):
+        reply = await verbs.read(resource, call, services)
+        if reply.status != 200:
+            return reply
+        return Reply(200, orjson.dumps({**orjson.loads(reply.document), "events": None}), reply.headers)
+    async with services.store.reading.snapshot() as tx:
+        record = await tx.get(resource.kind, call.ids["id"], call.account.id)
+        if record is None:
+            raise resource.unknown()
+        events = [orjson.loads(one.body) for one in await tx.conversations.logged(record.seq, "event")]
+    ends = (one["properties"]["shutdown_reason"] for one in events if one["event_type"] == "system.shutdown")
+    said = {**orjson.loads(record.body), "shutdown_reason": next(ends, None), "events": events}
+    return Reply(200, orjson.dumps(said))
+
+
+async def end(resource: Resource, call: Call, services: Services) -> Reply:
+    """End it: 200 with the conversation, also when it has ended already. Raises InvalidId."""
+    record = own(resource, await services.store.reading.get(resource.kind, call.ids["id"], call.account.id))
+    assert services.talks is not None
+    await services.talks.happened(record.seq, record.id, record.owner, EndAsked(ENDED_BY_CLIENT))
+    return await verbs.read(resource, call, services)
+
+
+async def delete(resource: Resource, call: Call, services: Services) -> Reply:
+    """End it and delete it: 204. With `?hard=true` nothing of it is left. Raises InvalidId."""
+    is_hard = verbs.flag(call.query, "hard")
+    found = await services.store.reading.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
+    record, deleted_at = found or (None, None)
+    if record is not None and deleted_at is None and services.talks is not None:
+        await services.talks.happened(record.seq, record.id, record.owner, EndAsked(ENDED_BY_CLIENT))
+
+    async def remove(tx: Transaction) -> Outcome:
+        found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
+        record, deleted_at = found or (None, None)
+        record = own(resource, record if deleted_at is None or is_hard else None, "delete")
+        if deleted_at is not None:
+            return await erase(tx, call, record, services)
+        return await take_away(tx, call, record, services, for_good=is_hard)
+
+    return await carry_out(call, services, remove, lambda _outcome: Reply(204))
+
+
+# --- The resource -----------------------------------------------------------------------------------------------------
+
+LIST = verbs.ListStyle(default_sort="desc", labels={"status": "status", "pal_id": "pal"})
+EXAMPLE: Document = {"conversation_name": "Night desk, room 12", "pal_id": "pcb7a34da5fe", "face_id": "r4067604db72"}
+UNKNOWN = "`Invalid conversation_id`: unknown, or not yours."
+ALIASES = aliases({"pal_id": "persona_id", "face_id": "replica_id"})
+VERBOSE = Parameter("verbose", {"type": "boolean"}, "`true`: with what happened in it, and why it ended.")
+
+CONVERSATION = Resource(
+    kind=KIND,
+    names=Names(
+        "conversations", "Conversations", "a conversation", "conversation_id", "c", "c12d3a4b5c6", also=ALIASES
+    ),
+    model=Conversation,
+    example=EXAMPLE,
+    stamps=STAMPS,
+    labels={"name": ("conversation_name",), "status": ("status",), "pal": ("pal_id",)},
+    endpoints=(
+        Endpoint(
+            "POST",
+            "",
+            "createConversation",
+            "Create a conversation",
+            "Begins a conversation of a PAL. It keeps the PAL as it is now, whatever is changed meanwhile.",
+            create,
+            answers={200: "How to come in.", 400: "What was sent is not valid; `message` tells why."},
+            body="object",
+            body_schema=schema(),
+            examples={"in writing": {"pal_id": "pcb7a34da5fe", "chat": True}},
+            differs=(
+                "Both vocabularies are taken in one route and all four ids are answered: clients of every age send and "
+                "read theirs. Two spellings with different values are 400.",
+                "In a chat `participant_left_timeout` is 300 unless told otherwise: its clients come and go with each "
+                "line.",
+            ),
+        ),
+        Endpoint(
+            "GET",
+            "",
+            "listConversations",
+            "List conversations",
+            "Your conversations, newest first.",
+            partial(verbs.list_page, style=LIST),
+            answers={200: "One page of conversations.", 400: "A query parameter is not valid."},
+            parameters=verbs.list_parameters(LIST),
+            answers_with="page",
+        ),
+        Endpoint(
+            "GET",
+            "/{id}",
+            "getConversation",
+            "Get a conversation",
+            "One conversation. `events` is null unless `verbose` is true.",
+            read,
+            answers={200: "The conversation.", 400: UNKNOWN},
+            parameters=(VERBOSE,),
+        ),
+        Endpoint(
+            "POST",
+            "/{id}/end",
+            "endConversation",
+            "End a conversation",
+            "Ends the conversation; nothing happens when it has ended already.",
+            end,
+            answers={200: "The conversation.", 400: UNKNOWN},
+        ),
+        Endpoint(
+            "DELETE",
+            "/{id}",
+            "deleteConversation",
+            "Delete a conversation",
+            "Ends and deletes the conversation. With `hard` nothing of it is left; that works on one that is deleted "
+            "already, too.",
+            delete,
+            answers={204: "Deleted.", 400: UNKNOWN},
+            parameters=(Parameter("hard", {"type": "boolean"}, "`true`: for good."),),
+        ),
+    ),
+)

@@ -1,0 +1,309 @@
+"""The conversations of this server that go on. Each step: the brain reacts, the step is stored, then told and done.
+
+A room in memory is a copy of what is stored. Another server may have gone a step meanwhile: the store refuses ours
+then, the room is read anew, and the brain reacts once more.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+import structlog
+
+from palace.clock import timestamp
+from palace.conversation import Command, Event, Line, Script, State, react, script_of
+from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
+from palace.conversation.events import Lost, ModelSpoke, TimeCame, What
+from palace.conversation.state import state_of, stored_state
+from palace.resource import Services
+from palace.storage import Stale, StorageFailure, Transaction
+from palace.talking.given import Given, given_of
+from palace.talking.keeping import logged
+from palace.talking.listeners import Listener, Message
+from palace.verbs import put_facts
+
+KIND = "conversation"
+LOOK_EVERY_SECONDS = 0.25
+MOST_DUE = 200
+AT_LEAST_AHEAD = 1000
+"""So far the numbers of app messages jump when a room is read anew while the PAL was speaking: those of messages that
+were not stored are not given again."""
+REST_SECONDS = 60.0
+"""So long a room stays in memory that nobody listens to."""
+EVER = "9999"
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
+
+
+class Gone(Exception):
+    """The conversation is deleted."""
+
+
+class Place(NamedTuple):
+    """Which conversation: the number of its document, its id, and whose it is."""
+
+    document: int
+    id: str
+    owner: int
+
+
+class Doing(Protocol):
+    """What a conversation has done outside: it says what came of it by calling `happen`."""
+
+    def __call__(self, rooms: "Rooms", room: "Room", command: AskModel | CallTool) -> Coroutine[Any, Any, None]:
+        """Carry it out."""
+
+
+@dataclass(slots=True)
+class Room:
+    """One conversation: what is stored of it, who listens, and what is being done for it just now."""
+
+    place: Place
+    number: int
+    script: Script
+    given: Given
+    state: State
+    lines: list[Line]
+    is_stale: bool = False
+    touched_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    listeners: set[Listener] = field(default_factory=set)
+    doing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    streamed: list[Message] = field(default_factory=list)
+    """app messages of what the PAL is saying just now that are not stored"""
+
+
+class Rooms:
+    """All conversations that this server has to do with at the moment."""
+
+    def __init__(self, services: Services, think: Doing, call: Doing) -> None:
+        self._services = services
+        self._think = think
+        self._call = call
+        self._rooms: dict[int, Room] = {}
+        self._opening: dict[int, asyncio.Lock] = {}
+
+    # --- Looking ------------------------------------------------------------------------------------------------------
+
+    async def room(self, place: Place) -> Room:
+        """The conversation, as it is stored or newer. Raises Gone."""
+        known = self._rooms.get(place.document)
+        if known is not None:
+            known.touched_at = self._services.clock.monotonic()
+            return known
+        async with self._opening.setdefault(place.document, asyncio.Lock()):
+            if (known := self._rooms.get(place.document)) is None:
+                known = await self._read(place)
+                self._rooms[place.document] = known
+        self._opening.pop(place.document, None)
+        return known
+
+    async def _read(self, place: Place) -> Room:
+        conversations = self._services.store.reading.conversations
+        kept = await conversations.get(place.document)
+        if kept is None:
+            raise Gone(place.id)
+        lines = [orjson.loads(one.body) for one in await conversations.logged(place.document, "line")]
+        state = state_of(kept.state)
+        if state.thinking is not None:
+            state.seq += AT_LEAST_AHEAD
+        room = Room(place, kept.number, script_of(kept.script), given_of(kept.given), state, lines)
+        room.touched_at = self._services.clock.monotonic()
+        return room
+
+    async def messages(self, room: Room, after: int, most: int = 10_000) -> list[Message]:
+        """The app messages behind a number, in order."""
+        stored = await self._services.store.reading.conversations.logged(room.place.document, "message", after, most)
+        return sorted(
+            [*(orjson.loads(one.body) for one in stored), *(one for one in room.streamed if one["seq"] > after)],
+            key=lambda message: message["seq"],
+        )
+
+    @contextmanager
+    def listening(self, room: Room, after: int) -> Iterator[Listener]:
+        """A listener to what happens from now on, behind a number."""
+        listener = Listener(after)
+        room.listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            room.listeners.discard(listener)
+            room.touched_at = self._services.clock.monotonic()
+
+    async def joined(self, room: Room, listener: Listener) -> None:
+        """Hand the listener what it has missed. Nothing happens in between."""
+        async with room.lock:
+            missed = await self.messages(room, listener.after)
+            listener.offer(missed)
+            if room.state.is_over:
+                listener.end()
+
+    # --- One step -----------------------------------------------------------------------------------------------------
+
+    async def happen(self, room: Room, *happened: What) -> None:
+        """Something happened: react, store what follows, tell it, and have it done.
+
+        Raises Gone, and StorageFailure when nothing of it is stored; then it has not happened.
+        """
+        async with room.lock:
+            while True:
+                if room.is_stale:
+                    await self._renew(room)
+                commands = self._reacted(room, happened)
+                try:
+                    if not all(isinstance(one, ModelSpoke) for one in happened):
+                        await self._store(room, commands)
+                except Stale:
+                    room.is_stale = True
+                except BaseException:
+                    room.is_stale = True
+                    raise
+                else:
+                    break
+            self._tell(room, commands)
+            for command in commands:
+                self._do(room, command)
+        room.moved.set()
+        room.moved = asyncio.Event()
+
+    def _reacted(self, room: Room, happened: Sequence[What]) -> list[Command]:
+        at = self._services.clock.now().timestamp()
+        return [command for what in happened for command in react(room.script, room.state, room.lines, Event(what, at))]
+
+    async def _renew(self, room: Room) -> None:
+        fresh = await self._read(room.place)
+        room.number, room.state, room.lines, room.is_stale = fresh.number, fresh.state, fresh.lines, False
+        room.streamed.clear()
+
+    async def _store(self, room: Room, commands: Sequence[Command]) -> None:
+        rows = logged(commands, room.state.seq, self._now())
+        state, wake_at = stored_state(room.state), room.state.wake_at
+        due = None if wake_at is None else timestamp(datetime.fromtimestamp(wake_at, UTC))
+        is_over = any(isinstance(command, Close) for command in commands)
+
+        async def write(tx: Transaction) -> None:
+            await tx.conversations.put(room.place.document, room.number, due, state)
+            if rows:
+                await tx.conversations.log(room.place.document, room.number + 1, rows)
+            if is_over:
+                await self._end(tx, room)
+
+        await self._services.store.transact(write)
+        room.number += 1
+
+    async def _end(self, tx: Transaction, room: Room) -> None:
+        resource = self._services.kinds[KIND]
+        record = await tx.get(KIND, room.place.id, room.place.owner)
+        if record is not None:
+            await put_facts(resource, tx, record, {"status": "ended"}, "end", self._services)
+
+    def now(self) -> float:
+        """The present moment, in seconds since 1970."""
+        return self._services.clock.now().timestamp()
+
+    def _now(self) -> str:
+        return timestamp(self._services.clock.now())
+
+    def _tell(self, room: Room, commands: Sequence[Command]) -> None:
+        messages = [command.message for command in commands if isinstance(command, Emit)]
+        room.streamed += [command.message for command in commands if isinstance(command, Emit) and not command.lasts]
+        if room.state.thinking is None and not room.state.is_speaking:
+            room.streamed.clear()
+        for listener in room.listeners:
+            listener.offer(messages)
+            if room.state.is_over:
+                listener.end()
+
+    def _do(self, room: Room, command: Command) -> None:
+        match command:
+            case AskModel():
+                self._begin(room, command.inference_id, self._think(self, room, command))
+            case CallTool():
+                self._begin(room, command.tool_call_id, self._call(self, room, command))
+            case StopModel():
+                task = room.doing.pop(command.inference_id, None)
+                if task is not None and task is not asyncio.current_task():
+                    task.cancel()
+            case Close():
+                current = asyncio.current_task()
+                for task in room.doing.values():
+                    if task is not current:
+                        task.cancel()
+                room.doing.clear()
+            case _:
+                """Stored and told already."""
+
+    def _begin(self, room: Room, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        room.doing[name] = task
+        task.add_done_callback(lambda done: room.doing.pop(name, None) if room.doing.get(name) is done else None)
+
+    async def surely(self, room: Room, *happened: What) -> None:
+        """`happen`, tried again while the database cannot take it; nothing when the conversation is gone."""
+        while True:
+            try:
+                await self.happen(room, *happened)
+            except Gone:
+                return
+            except StorageFailure as error:
+                log.error("could not store a step of a conversation", id=room.place.id, problem=str(error))
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def happened(self, document: int, id: str, owner: int, what: What) -> None:
+        """See Talks."""
+        with suppress(Gone):
+            await self.happen(await self.room(Place(document, id, owner)), what)
+
+    # --- Time ---------------------------------------------------------------------------------------------------------
+
+    async def keep_talking(self) -> None:
+        """Let happen what is to happen by itself, until cancelled; first what a process that is gone left open."""
+        is_first = True
+        try:
+            while True:
+                try:
+                    now = EVER if is_first and not self._services.store.is_shared else self._now()
+                    for due in await self._services.store.reading.conversations.due(
+                        now, 100_000 if is_first else MOST_DUE
+                    ):
+                        with suppress(Gone):
+                            await self._wake(await self.room(Place(*due)))
+                    is_first = False
+                    self._clear_up()
+                except Exception as error:  # Whatever it is, time goes on.
+                    cause = None if isinstance(error, StorageFailure) else error
+                    log.error("could not look after conversations", problem=str(error), exc_info=cause)
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+        finally:
+            tasks = [task for room in self._rooms.values() for task in room.doing.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wake(self, room: Room) -> None:
+        now = self._services.clock.now().timestamp()
+        thinking = room.state.thinking
+        is_lost = thinking is not None and thinking.inference_id not in room.doing
+        unknown = any(
+            (tool := room.script.tool(call.name)) is not None and tool.is_api and id not in room.doing
+            for id, call in room.state.calls.items()
+        )
+        due = [TimeCame(timer) for timer, at in sorted(room.state.timers.items(), key=lambda one: one[1]) if at <= now]
+        if (is_lost or unknown) and not any(one.timer in ("call", "left", "absent") for one in due):
+            await self.happen(room, Lost())
+        elif due:
+            await self.happen(room, *due)
+
+    def _clear_up(self) -> None:
+        """Let go of rooms that nobody listens to."""
+        before = self._services.clock.monotonic() - REST_SECONDS
+        for document, room in list(self._rooms.items()):
+            if not (room.listeners or room.doing or room.lock.locked()) and room.touched_at < before:
+                del self._rooms[document]
