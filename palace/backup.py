@@ -60,7 +60,7 @@ class Restored:
 def back_up(database: Path, target: Path, tell: Tell, *, may_replace: bool = False) -> int:
     """Write the database, as it is at one moment, into one file; return its size in bytes. A server may be writing.
 
-    Raises FileInTheWay, OSError, and StorageFailure when the database cannot be read or is damaged.
+    Raises UnusableName, OSError, and StorageFailure when the database cannot be read or is damaged.
     """
     with appearing(target, may_replace=may_replace) as beside:
         with (
