@@ -20,7 +20,7 @@ from palace.addresses import parse_networks
 from palace.api.emulator import Emulator
 from palace.api.faults import DroppableConnection
 from palace.api.server import build_application, counted_routes
-from palace.audit import Deed
+from palace.audit import Chain, Deed
 from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
 from palace.faults import Plan
@@ -31,7 +31,6 @@ from palace.folder import (
     MasterKeys,
     held,
     make_private_folder,
-    master_key_file,
     master_keys,
     refuse_unfinished_restore,
 )
@@ -89,30 +88,20 @@ class Greeting:
 
 
 async def open_services(settings: Settings, url: str = "", meter: Meter | None = None) -> Services:
-    """The store and everything else that handlers work with; makes the data folder, readable by its owner only.
+    """The store and everything else that handlers work with.
 
-    What is counted goes to `meter`, where there is one.
+    What is counted goes to `meter`, where there is one. The data folder is made where something will lie in it.
 
     Raises OSError, FolderInUse, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in
     it cannot be used, and InvalidSkillsFile.
     """
     if not settings.ephemeral and not settings.database:
         refuse_unfinished_restore(settings.data)
-    if not settings.ephemeral:
-        make_private_folder(settings.data)
     ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
-    had_key = settings.ephemeral or master_key_file(settings).exists()
-    found = master_keys(settings, ids)
-    vault = Vault(found.keys, ids)
     meter = meter or Meter()
-    store = await _open_store(settings, meter)
-    try:
-        chain = await open_chain(store, vault, clock, ids)
-    except VaultError as error:
-        await store.close()
-        raise _wrong_key(settings, found, had_key=had_key) from error
+    store, vault, chain = await _open_sealed(settings, meter, clock, ids)
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -138,16 +127,40 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     )
 
 
+async def _open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain]:
+    """The store, and what opens the secrets in it. For a database elsewhere a key is made once that was reached."""
+    found = None if settings.database else _keys(settings, ids)
+    store = await _open_store(settings, meter)
+    try:
+        found = found or _keys(settings, ids)
+        vault = Vault(found.keys, ids)
+        try:
+            return store, vault, await open_chain(store, vault, clock, ids)
+        except VaultError as error:
+            raise _wrong_key(settings, found) from error
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _keys(settings: Settings, ids: Ids) -> MasterKeys:
+    """The master keys; the folder is made where the database or the keys lie in it, readable by its owner only."""
+    lies_elsewhere = settings.database and (settings.master_key or settings.master_key_file)
+    if not settings.ephemeral and not lies_elsewhere:
+        make_private_folder(settings.data)
+    return master_keys(settings, ids)
+
+
 def _rates(settings: Settings, store: Store) -> Rates | None:
     if not settings.rate_limit:
         return None
     return Rates(settings.rate_limit, settings.rate_burst, is_shared=store.is_shared)
 
 
-def _wrong_key(settings: Settings, found: MasterKeys, *, had_key: bool) -> VaultError:
+def _wrong_key(settings: Settings, found: MasterKeys) -> VaultError:
     """What to tell when the keys do not open what is in the database. A key file that was made just now is removed."""
     where = "All servers on one database need the same key." if settings.database else ""
-    if found.file and not had_key:
+    if found.file and found.is_new:
         found.file.unlink()
         return VaultError(f"{found.file} is missing. Only it opens the secrets in this database: put it there. {where}")
     database = "this database" if settings.database else settings.data / DATABASE

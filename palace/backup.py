@@ -65,7 +65,7 @@ class Restored:
 def back_up(database: Path, target: Path, tell: Tell, *, may_replace: bool = False) -> int:
     """Write the database, as it is at one moment, into one file; return its size in bytes. A server may be writing.
 
-    Raises FileInTheWay, FolderInUse while a restore is not finished, OSError, and StorageFailure when the database
+    Raises UnusableName, FolderInUse while a restore is not finished, OSError, and StorageFailure when the database
     cannot be read or is damaged.
     """
     refuse_unfinished_restore(database.parent)

@@ -336,7 +336,7 @@ class ServerError(ClientError):
 
 
 class StoreUnavailable(ClientError):
-    """503: the database could not take the write (disk full, for instance). Nothing was changed."""
+    """503: the database could not be read, or not take the write (disk full, for instance). Nothing was changed."""
 
     status = 503
     code = "store_unavailable"

@@ -8,15 +8,15 @@ from pathlib import Path
 UNFINISHED = ".part"
 
 
-class FileInTheWay(Exception):
-    """A file has this name already, and nobody said that it may go."""
+class UnusableName(Exception):
+    """No file can get this name: one has it already, and nobody said that it may go, or its folder is missing."""
 
 
 @contextmanager
 def appearing(path: Path, *, may_replace: bool = False) -> Iterator[Path]:
     """The name of an empty file to fill; at the end of the block it takes the place of `path`, synced to the disk.
 
-    After a failure nothing is left. Raises FileInTheWay and OSError.
+    After a failure nothing is left. Raises UnusableName and OSError.
     """
     _refuse(path, may_replace=may_replace)
     beside = path.with_name(path.name + UNFINISHED)
@@ -33,8 +33,10 @@ def appearing(path: Path, *, may_replace: bool = False) -> Iterator[Path]:
 
 
 def _refuse(path: Path, *, may_replace: bool) -> None:
+    if not path.parent.is_dir():
+        raise UnusableName(f"There is no folder {path.parent}: make it, or name a file in another one.")
     if path.exists() and not may_replace:
-        raise FileInTheWay(f"{path} is there already: choose another name, or add --force to replace it.")
+        raise UnusableName(f"{path} is there already: choose another name, or add --force to replace it.")
 
 
 def sync_file(path: Path) -> None:

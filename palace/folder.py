@@ -115,10 +115,14 @@ def _put_in_place(restored: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
-    """The master keys, newest first, and where they come from: `file` is None when they are in no file of ours."""
+    """The master keys, newest first, and where they come from: `file` is None when they are in no file of ours.
+
+    `is_new` tells that there was none, and the file was made just now.
+    """
 
     keys: tuple[bytes, ...]
     file: Path | None
+    is_new: bool = False
 
     @property
     def source(self) -> str:
@@ -141,7 +145,8 @@ def master_keys(settings: Settings, ids: Ids) -> MasterKeys:
     database = settings.data / DATABASE
     if not settings.database and database.exists() and not file.exists():
         raise VaultError(f"{file} is missing. Only it opens the secrets in {database}: put it back.")
-    return MasterKeys(load_master_keys(file, ids), file)
+    is_new = not file.exists()
+    return MasterKeys(load_master_keys(file, ids), file, is_new)
 
 
 def master_key_file(settings: Settings) -> Path:

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from palace.api.auth import authenticate
 from palace.api.bodies import Headers
-from palace.api.endpoints import READ_METHODS, not_allowed
+from palace.api.endpoints import READ_METHODS, named_route, not_allowed
 from palace.call import Account
 from palace.changes import Event, Feed
 from palace.errors import ClientError
@@ -48,7 +48,6 @@ class _Changes:
         """Tell until the client goes away, its key is revoked or the server stops. Raises ClientError."""
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
-        scope["palace.route"] = PATH
         headers, feed = Headers(scope), self._services.changes
         key = headers.get(b"x-api-key")
         account = await authenticate(key, self._services.store.reading)
@@ -110,4 +109,4 @@ async def _gone(receive: Receive) -> None:
 
 def changes_route(services: Services) -> BaseRoute:
     """Where changes are told."""
-    return Route(PATH, _Changes(services))
+    return named_route(PATH, _Changes(services))

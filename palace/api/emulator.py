@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from palace.api.auth import authenticate
 from palace.api.bodies import DOCUMENT_TYPES, Headers, media_type, parse_document, read_body
-from palace.api.endpoints import not_allowed, send_reply
+from palace.api.endpoints import named_route, not_allowed, send_reply
 from palace.call import Account, Reply
 from palace.clock import checked_moment, parse_moment, timestamp
 from palace.errors import BadRequest, Detail, NoSuchRoute
@@ -89,8 +89,10 @@ def emulator_routes(emulator: Emulator, services: Services) -> list[BaseRoute]:
             "POST": (_planning(plan), True),
             "DELETE": (_telling(plan.clear), False),
         }
-    routes: list[BaseRoute] = [Route(PREFIX + path, _Operations(on, services)) for path, on in paths.items()]
-    return routes + [Route(PREFIX + path, _SwitchedOff(how)) for path, how in SWITCHES.items() if path not in paths]
+    routes: list[BaseRoute] = [named_route(PREFIX + path, _Operations(on, services)) for path, on in paths.items()]
+    return routes + [
+        named_route(PREFIX + path, _SwitchedOff(how)) for path, how in SWITCHES.items() if path not in paths
+    ]
 
 
 class _SwitchedOff:

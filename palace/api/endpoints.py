@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from palace.api.auth import admitted
 from palace.api.bodies import (
@@ -123,6 +124,23 @@ class ResourcePath:
             return translate(sent, self._words.known)
         except AmbiguousAlias as error:
             raise BadRequest(f"Bad Request. {error}", [Detail("ambiguous_alias", str(error))]) from error
+
+
+class _Named:
+    """An application, and the path under which the log, traces and figures tell its requests."""
+
+    def __init__(self, path: str, application: ASGIApp) -> None:
+        self._path = path
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["palace.route"] = self._path
+        await self._application(scope, receive, send)
+
+
+def named_route(path: str, application: ASGIApp) -> BaseRoute:
+    """A route to what is no operation of a resource."""
+    return Route(path, _Named(path, application))
 
 
 async def send_reply(reply: Reply, words: Words, send: Send) -> None:

@@ -1,10 +1,10 @@
 """Pictures that the server made: anybody may read one who knows its name, which nobody can guess."""
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from palace.api.endpoints import READ_METHODS, not_allowed
+from palace.api.endpoints import READ_METHODS, named_route, not_allowed
 from palace.errors import NoSuchFile
 from palace.resource import Services
 
@@ -36,4 +36,4 @@ class _Media:
 
 def media_route(prefix: str, services: Services) -> BaseRoute:
     """Where files are read."""
-    return Route(f"{prefix}/media/{{name}}", _Media(services))
+    return named_route(f"{prefix}/media/{{name}}", _Media(services))

@@ -11,12 +11,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from palace import __version__
 from palace.api.bodies import header
-from palace.api.endpoints import READ_METHODS, not_allowed
+from palace.api.endpoints import READ_METHODS, named_route, not_allowed
 from palace.errors import InvalidAccessToken, NoSuchRoute
 from palace.metrics import METRICS, REQUEST_SECONDS, REQUESTS, Histogram, Meter, Metric
 from palace.resource import Services
@@ -30,11 +30,13 @@ METRICS_PATH = "/metrics"
 PREFIX = "palace_"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 BEARER = "Bearer "
+SECONDS_TO_COUNT = 1.0
+"""How long a scrape waits for the one figure that the database has; Prometheus gives it ten for all of them."""
 
 
 def metrics_route(settings: Settings, services: Services) -> BaseRoute:
     """Where Prometheus reads, or is told that the page is switched off."""
-    return Route(METRICS_PATH, _MetricsPage(settings, services))
+    return named_route(METRICS_PATH, _MetricsPage(settings, services))
 
 
 class _MetricsPage:
@@ -50,11 +52,15 @@ class _MetricsPage:
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
         self._check(header(scope, b"authorization") or "")
-        waiting: int | None = None
-        with suppress(StorageFailure):  # Without the database there is no such figure, and all others are wanted.
-            waiting = await self._services.store.reading.jobs.waiting()
-        text = await asyncio.to_thread(exposition, self._services.meter, waiting)
+        text = await asyncio.to_thread(exposition, self._services.meter, await self._waiting_jobs())
         await Response(text, media_type=TEXT)(scope, receive, send)
+
+    async def _waiting_jobs(self) -> int | None:
+        """None while the database is away: there is no such figure then, and all others are wanted."""
+        with suppress(StorageFailure, TimeoutError):
+            async with asyncio.timeout(SECONDS_TO_COUNT):
+                return await self._services.store.reading.jobs.waiting()
+        return None
 
     def _check(self, sent: str) -> None:
         if self._token and not hmac.compare_digest(sent.encode(), (BEARER + self._token).encode()):

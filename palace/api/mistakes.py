@@ -11,7 +11,7 @@ from palace.api.bodies import Disconnected, header, send_json
 from palace.errors import ClientError, Detail, ServerError
 from palace.errors import StoreUnavailable as Unavailable
 from palace.metrics import Meter
-from palace.storage import OutcomeUnknown, Overloaded, StorageFailure
+from palace.storage import OutcomeUnknown, Overloaded, StorageFailure, Unreadable
 from palace.unavailable import BodyTooSlow, OutcomeNotKnown, TooBusy, TookTooLong
 from palace.vocabulary import Words
 
@@ -152,7 +152,8 @@ def mistake(error: Exception, scope: Scope, meter: Meter) -> ClientError:
         return OutcomeNotKnown()
     if isinstance(error, StorageFailure):
         log.error("store unavailable", **where(scope), problem=str(error))
-        problem = "The server cannot store changes right now. Nothing was changed; try again."
+        what = "read its database" if isinstance(error, Unreadable) else "store changes"
+        problem = f"The server cannot {what} right now. Nothing was changed; try again."
         return Unavailable(problem, [Detail("store_unavailable", problem)], {"retry-after": RETRY_SECONDS})
     log.error("unexpected error", **where(scope), exc_info=error)
     return ServerError("This is a bug of the server. Its log has more under the request id.")

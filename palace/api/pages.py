@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import yaml
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from palace.api.endpoints import READ_METHODS, not_allowed
+from palace.api.endpoints import READ_METHODS, named_route, not_allowed
 from palace.api.openapi import build_openapi
 from palace.api.reference import LLMS_TEXT, REFERENCE_PAGE
 from palace.resource import Resource
@@ -59,4 +59,4 @@ def page_routes(resources: Sequence[Resource], settings: Settings, is_ready: Cal
         for path in STATIC.rglob("*.*")
         if path.is_file()
     }
-    return [Route(path, _Page(answer)) for path, answer in pages.items()]
+    return [named_route(path, _Page(answer)) for path, answer in pages.items()]

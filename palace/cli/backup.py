@@ -9,7 +9,7 @@ from palace.backup import Restored, UnusableBackup, back_up, restore
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, on_folder
 from palace.cli.progress import progress
-from palace.files import FileInTheWay
+from palace.files import UnusableName
 from palace.folder import DATABASE, master_key_file
 from palace.settings import Settings
 
@@ -37,7 +37,7 @@ def backup_command(
 
     try:
         size, source = on_folder(flags, copy)
-    except FileInTheWay as error:
+    except UnusableName as error:
         complain(str(error))
     print(f"{file}: {size / MEBIBYTE:.1f} MiB, whole and synced to the disk.")
     print(f"The master key is not in it; without it the secrets do not open. Keep a copy of it elsewhere: {source}")

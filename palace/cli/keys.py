@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, revoke_key
 from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, on_folder, with_services
+from palace.cli.remote import console, printable
 from palace.resource import Services
 from palace.rotation import Rotation, rotate_master
 
@@ -40,8 +40,9 @@ def list_keys(flags: dict[str, Any]) -> None:
     rows = with_services(flags, lambda services: services.store.reading.list_keys())
     table = Table("id", "key", "account", "label", "created", "revoked", box=None)
     for row in rows:
-        table.add_row(row.key_id, row.hint, row.account_name, row.label, row.created_at, row.revoked_at or "")
-    Console().print(table)
+        shown = (row.key_id, row.hint, row.account_name, row.label, row.created_at, row.revoked_at or "")
+        table.add_row(*map(printable, shown))
+    console().print(table)
 
 
 @keys.command("revoke")

@@ -10,7 +10,7 @@ from palace.cli.flags import with_flags
 from palace.cli.opening import FOLDER, complain, on_folder
 from palace.cli.progress import progress
 from palace.clock import Clock
-from palace.files import FileInTheWay
+from palace.files import UnusableName
 from palace.folder import held, known_master_keys
 from palace.ids import Ids
 from palace.settings import Settings
@@ -75,5 +75,5 @@ def import_command(flags: dict[str, Any], file: File) -> None:
 def _told(flags: dict[str, Any], work: Callable[[Settings], Awaitable[T]], *, may_create: bool = False) -> T:
     try:
         return on_folder(flags, work, may_create=may_create)
-    except (FileInTheWay, TransferFailure, UnusableExport) as error:
+    except (UnusableName, TransferFailure, UnusableExport) as error:
         complain(str(error))

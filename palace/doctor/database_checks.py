@@ -53,11 +53,19 @@ async def check_audit(patient: Patient) -> Sequence[Finding]:
     return ok("audit log", f"It ends with row {ends}, as it should; `palace audit verify` checks every row.")
 
 
+NEWEST = (
+    "SELECT at FROM audit_heads JOIN audit ON audit.chain = audit_heads.chain AND audit.seq = audit_heads.seq",
+    "SELECT updated_at FROM (SELECT updated_at, deleted_at FROM documents "
+    f"ORDER BY seq DESC LIMIT {SAMPLE}) AS newest WHERE deleted_at IS NULL",
+)
+"""The last row of each chain of the audit log, and the documents that were made last: found by their keys, however many
+there are. Times have no index, as nothing else asks for the latest one.
+"""
+
+
 async def check_clock(patient: Patient) -> Sequence[Finding]:
-    """Nothing was written later than now."""
-    rows = await patient.database.select(
-        "SELECT max(at) FROM audit UNION ALL SELECT max(updated_at) FROM documents WHERE deleted_at IS NULL"
-    )
+    """Nothing was written later than now, as far as the newest rows tell."""
+    rows = [row for query in NEWEST for row in await patient.database.select(query)]
     newest = max((row[0] for row in rows if row[0]), default=None)
     if newest is None:
         return []

@@ -20,6 +20,7 @@ from palace.storage.base import (
     Shown,
     Stale,
     StorageFailure,
+    Unreadable,
     Use,
     User,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "StorageFailure",
     "Store",
     "Transaction",
+    "Unreadable",
     "Use",
     "User",
     "Work",

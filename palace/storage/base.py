@@ -193,6 +193,10 @@ class StorageFailure(Exception):
     """The database could not carry out a write or make it durable; nothing of it is stored."""
 
 
+class Unreadable(StorageFailure):
+    """The database could not be read."""
+
+
 class Overloaded(StorageFailure):
     """More writes wait than the store takes; nothing of this one is stored."""
 

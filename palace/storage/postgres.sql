@@ -74,7 +74,9 @@ SELECT body FROM documents WHERE seq IN (
 ) ORDER BY seq DESC;
 
 -- name: count_documents
--- How many objects the list has, as triggers keep it.
+-- How many objects the list has, as triggers keep it: spread over up to 64 rows, one for the process id of a session
+-- modulo 64, so that writers seldom wait for each other. Sessions may share a row, and one may be below zero; only the sum
+-- means something.
 SELECT CAST(coalesce(sum(documents), 0) AS bigint) FROM document_counts WHERE kind = :kind AND owner IN (:stock, :account);
 
 -- name: search_documents

@@ -1,9 +1,10 @@
 """Locks between servers, each held by a connection of its own for as long as a block lasts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from palace.storage.base import DatabaseInUse
+from palace.storage.base import DatabaseInUse, StorageFailure
 from palace.storage.postgres_statements import ANY, QUERIES, Connection, failure
 
 TURN_SECONDS = 60
@@ -18,17 +19,44 @@ CLOSE_SECONDS = 1.0
 async def held(
     connect: Callable[[], Awaitable[Connection]], lock: Callable[[Connection], Awaitable[None]]
 ) -> AsyncIterator[None]:
-    """A block during which a connection of its own holds a lock."""
+    """A block during which a connection of its own holds a lock. Where that is lost, it ends with a StorageFailure."""
     try:
         connection = await connect()
     except ANY as error:
         raise failure(error) from error
     try:
         await _locked(lock, connection)
-        yield
+        async with _unbroken(connection):
+            yield
     finally:
         with suppress(*ANY):
             await connection.close(timeout=CLOSE_SECONDS)
+
+
+@asynccontextmanager
+async def _unbroken(connection: Connection) -> AsyncIterator[None]:
+    """A block that is cancelled when the connection breaks, as the lock went with it. Raises StorageFailure then."""
+    task = asyncio.current_task()
+    assert task is not None
+    was_cancelled, is_broken, is_over = task.cancelling(), False, False
+
+    def end(_: object) -> None:
+        nonlocal is_broken
+        if not is_over:
+            is_broken = True
+            task.cancel()
+
+    connection.add_termination_listener(end)
+    try:
+        yield
+        await asyncio.sleep(0)  # A loss that was noticed during the last step is told here, and not after the block.
+    except asyncio.CancelledError:
+        if not is_broken or task.uncancel() > was_cancelled:
+            raise
+        problem = "The connection to the database broke, and with it the lock that keeps others out. Try again."
+        raise StorageFailure(problem) from None
+    finally:
+        is_over = True
 
 
 async def _locked(lock: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:

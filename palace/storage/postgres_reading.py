@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from palace.storage.base import StorageFailure
+from palace.storage.base import StorageFailure, Unreadable
 from palace.storage.crew import Crew
 from palace.storage.postgres_statements import ANY, GONE, QUERIES, Connection, DirectStatements, columns, failure
 
@@ -46,8 +46,8 @@ class Pool:
                 await self.pool.release(connection)
 
     async def carry_out(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Work that may be done again, as it stores nothing. Raises StorageFailure."""
-        pauses = Pauses(self.patience_seconds)
+        """Work that may be done again, as it stores nothing. Raises Unreadable."""
+        pauses = Pauses(self.patience_seconds, Unreadable)
         while True:
             try:
                 async with self.connection() as connection:
@@ -55,20 +55,21 @@ class Pool:
             except GONE as error:
                 await pauses.rest(error)
             except asyncpg.PostgresError as error:
-                raise failure(error) from error
+                raise failure(error, Unreadable) from error
 
 
 class Pauses:
-    """The time between tries: it doubles, and ends when patience does."""
+    """The time between tries: it doubles, and ends when patience does, with this kind of failure."""
 
-    def __init__(self, patience_seconds: float) -> None:
+    def __init__(self, patience_seconds: float, kind: type[StorageFailure] = StorageFailure) -> None:
+        self._kind = kind
         self._until = asyncio.get_running_loop().time() + patience_seconds
         self._next = FIRST_PAUSE_SECONDS
 
     async def rest(self, error: Exception) -> None:
         """Wait before the next try. Raises StorageFailure when there is no time for one."""
         if asyncio.get_running_loop().time() + self._next > self._until:
-            raise failure(error) from error
+            raise failure(error, self._kind) from error
         await asyncio.sleep(self._next)
         self._next = min(2 * self._next, LONGEST_PAUSE_SECONDS)
 
@@ -111,11 +112,11 @@ class PooledStatements:
             async with AsyncExitStack() as stack:
                 yield _reading(await self._begun(stack))
         except ANY as error:
-            raise failure(error) from error
+            raise failure(error, Unreadable) from error
 
     async def _begun(self, stack: AsyncExitStack) -> Connection:
         """A connection in a transaction that sees one state; both end with the stack."""
-        pauses = Pauses(self._pool.patience_seconds)
+        pauses = Pauses(self._pool.patience_seconds, Unreadable)
         while True:
             try:
                 async with AsyncExitStack() as trial:

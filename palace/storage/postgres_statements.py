@@ -55,9 +55,9 @@ DETAILS = "\nDETAIL:"
 """What comes after it in the text of an error are values, at times a whole row."""
 
 
-def failure(error: Exception) -> StorageFailure:
+def failure(error: Exception, kind: type[StorageFailure] = StorageFailure) -> StorageFailure:
     """What an error of the database is to the rest of the server."""
-    found = StorageFailure(f"The database could not do it: {said(error)}")
+    found = kind(f"The database could not do it: {said(error)}")
     found.__cause__ = error
     return found
 

@@ -8,7 +8,7 @@ and writes: nothing can be read between the begin and the end of a group (docs/d
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from palace.rates import Use
 from palace.storage.auditing import write_deeds
 from palace.storage.base import OutcomeUnknown, Overloaded, StorageFailure
 from palace.storage.migrate import migrate, present_schema, refuse_other
-from palace.storage.queries import load_queries
+from palace.storage.sqlite_statements import ReadingStatements, SqliteStatements
 from palace.storage.store import Work
 from palace.storage.transaction import Transaction
 
@@ -34,47 +34,6 @@ LARGEST_GROUP = 256
 MOST_WAITING = 1000
 BUSY_MILLISECONDS = 10_000
 IN_MEMORY = ":memory:"
-
-
-QUERIES = load_queries("sqlite.sql")
-
-
-class SqliteStatements:
-    """Statements over one connection; each is done when it returns."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    async def rows(self, statement: str, /, **values: Any) -> list[Any]:
-        """See Statements, as for all of these."""
-        return self._connection.execute(QUERIES[statement], values).fetchall()
-
-    async def row(self, statement: str, /, **values: Any) -> Any:
-        return self._connection.execute(QUERIES[statement], values).fetchone()
-
-    async def change(self, statement: str, /, **values: Any) -> int:
-        self._connection.execute(QUERIES[statement], values)
-        return self._connection.changes()
-
-    async def many(self, statement: str, lines: Sequence[Mapping[str, Any]], /) -> None:
-        self._connection.executemany(QUERIES[statement], lines)
-
-    @asynccontextmanager
-    async def rehearsal(self) -> AsyncIterator[None]:
-        self._connection.execute("SAVEPOINT rehearsal")
-        try:
-            yield
-        finally:
-            self._connection.execute("ROLLBACK TO rehearsal")
-            self._connection.execute("RELEASE rehearsal")
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator["SqliteStatements"]:
-        self._connection.execute("BEGIN")
-        try:
-            yield self
-        finally:
-            self._connection.execute("COMMIT")
 
 
 @dataclass(slots=True)
@@ -136,7 +95,7 @@ class SqliteStore:
             self._reading.pragma("query_only", path is not None)
         except apsw.Error as error:
             raise StorageFailure(f"{path} cannot be opened as a database: {error}") from error
-        self.reading = Transaction(SqliteStatements(self._reading))
+        self.reading = Transaction(ReadingStatements(self._reading))
         self._statements = SqliteStatements(self._writing)
         self._transaction = Transaction(self._statements)
         self._is_in_memory = path is None

@@ -19,7 +19,7 @@ FASTEST = 1
 async def export(source: Side, target: Path, tell: Tell, clock: Clock, *, may_replace: bool = False) -> Header:
     """Write every row, as they are at one moment, into `target`; servers may be writing.
 
-    Raises FileInTheWay, OSError and TransferFailure; no file is left then.
+    Raises UnusableName, OSError and TransferFailure; no file is left then.
     """
     with appearing(target, may_replace=may_replace) as beside:
         async with source.snapshot():

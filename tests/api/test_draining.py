@@ -38,6 +38,9 @@ def test_while_it_drains_a_server_is_not_ready_and_still_answers(tmp_path: Path)
         assert palace.process.wait(timeout=10) == 0
         assert 1.9 < time.monotonic() - began < 5
     assert "draining" in palace.log.read_text()
+    lines = [line for line in palace.log.read_text().splitlines() if "/readyz" in line and "503" in line]
+    assert lines, "a refusal is logged"
+    assert all("route=/readyz" in line for line in lines)
 
 
 def test_without_a_time_to_drain_the_listener_is_closed_at_once(tmp_path: Path) -> None:

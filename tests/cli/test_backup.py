@@ -173,6 +173,12 @@ def test_a_file_that_is_there_is_replaced_only_when_told(filled, backup, tmp_pat
     assert contents(file) == contents(backup)
 
 
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_a_folder_that_is_missing_is_named_with_what_to_do(filled, tmp_path, command):
+    told = refused(command, tmp_path / "no" / "one.file", "--data", filled)
+    assert told == f"palace: There is no folder {tmp_path / 'no'}: make it, or name a file in another one.\n"
+
+
 def test_a_database_that_is_there_is_kept_beside_when_told_to_replace_it(filled, backup, folder):
     assert run("restore", backup, "--data", folder).returncode == 0
     before = contents(folder / "palace.db")

@@ -137,6 +137,13 @@ def test_a_revoked_key_cannot_come_back_through_the_environment(tmp_path):
     assert palace("keys", "revoke", key_id, "--data", data).returncode == 1
 
 
+def test_keys_are_listed_in_whole_lines_where_no_terminal_reads_them(tmp_path):
+    data, label = tmp_path / "data", "for the night shift of the " + "very " * 20 + "long corridor"
+    assert palace("keys", "create", "--label", label, "--data", data, COLUMNS="80").returncode == 0
+    _, listed = palace("keys", "list", "--data", data, COLUMNS="80").stdout.splitlines()
+    assert re.match(rf" k[0-9a-f]{{10}} .* default +{label} +20\d\d-\S+Z", listed)
+
+
 def test_a_first_key_that_was_revoked_is_not_offered_any_more(tmp_path):
     data = tmp_path / "data"
     with start_palace(data, "--show-key", key="") as first:

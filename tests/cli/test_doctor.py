@@ -129,6 +129,10 @@ def write_in_the_future(data):
     sql(data, "UPDATE documents SET updated_at = '2999-01-01T00:00:00.000000Z' WHERE seq = 1")
 
 
+def log_in_the_future(data):
+    sql(data, "UPDATE audit SET at = '2999-01-01T00:00:00.000000Z' WHERE seq = (SELECT max(seq) FROM audit)")
+
+
 def go_back_a_version(data):
     sql(data, "PRAGMA user_version = 3")
 
@@ -161,6 +165,7 @@ def write_over_the_middle(data):
         pytest.param(leave_an_orphan, "integrity", id="rows of a document that is not there"),
         pytest.param(write_over_the_middle, "integrity", id="damaged pages"),
         pytest.param(write_in_the_future, "clock", id="a row from the future"),
+        pytest.param(log_in_the_future, "clock", id="a row of the log from the future"),
         pytest.param(go_back_a_version, "schema", id="an older schema"),
         pytest.param(go_on_a_version, "schema", id="a newer schema"),
         pytest.param(lose_the_database, "database", id="no database"),

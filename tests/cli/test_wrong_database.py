@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.cli.test_commands import palace
-from tests.postgres import server_url
+from tests.postgres import new_database, server_url
 
 PASSWORD = "hush-hush-3e7d19"
 
@@ -91,3 +91,15 @@ def test_it_is_told_in_one_line_without_the_password(
     assert told.format(nobody=nobody) in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert PASSWORD not in done.stderr
+    assert not (tmp_path / "data" / "master.key").exists(), "a key is made for a database that was reached"
+    assert command[0] == "serve" or not (tmp_path / "data").exists()
+
+
+def test_no_folder_is_made_where_database_and_master_key_lie_elsewhere(tmp_path: Path) -> None:
+    variables = {"PALACE_DATABASE": new_database(), "PALACE_MASTER_KEY": "3d" * 32}
+    for command in ("create", "list"):
+        assert palace("keys", command, "--data", tmp_path / "data", **variables).returncode == 0
+    (tmp_path / "of_mine").write_text("3d" * 32)
+    variables = {**variables, "PALACE_MASTER_KEY": "", "PALACE_MASTER_KEY_FILE": str(tmp_path / "of_mine")}
+    assert palace("keys", "list", "--data", tmp_path / "data", **variables).returncode == 0
+    assert not (tmp_path / "data").exists()

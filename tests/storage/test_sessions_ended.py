@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
+import pytest
 
 from palace.storage import Record, StorageFailure, Transaction
 from palace.storage.postgres import open_postgres
@@ -52,3 +53,40 @@ def test_sessions_that_are_ended_cost_patience_or_a_refusal_and_nothing_else() -
 
     stored, failed = asyncio.run(scene())
     assert len(stored) + len(failed) == 8 * 30
+
+
+@pytest.mark.parametrize("kind", ["alone", "turn"])
+def test_who_loses_the_lock_that_keeps_others_out_is_told_and_stopped(kind: str) -> None:
+    """Work that went on without it would meet that of others."""
+    url = new_database()
+    went_on: list[str] = []
+
+    async def scene() -> None:
+        store = await open_postgres(url, most_connections=4, statement_seconds=10)
+        operator = await asyncpg.connect(url)
+        with pytest.raises(StorageFailure, match="lock"):
+            async with store.alone() if kind == "alone" else store.turn():
+                await operator.execute(END_SESSIONS)
+                await asyncio.sleep(5)
+                went_on.append("after the loss")
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        async with store.alone() if kind == "alone" else store.turn():
+            await store.transact(insertion("p1"))
+        await operator.close()
+        await store.close()
+
+    asyncio.run(scene())
+    assert went_on == []
+
+
+def test_who_is_cancelled_from_outside_while_it_holds_a_lock_is_cancelled() -> None:
+    url = new_database()
+
+    async def scene() -> None:
+        store = await open_postgres(url, most_connections=4, statement_seconds=10)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), store.alone():
+                await asyncio.sleep(5)
+        await store.close()
+
+    asyncio.run(scene())

@@ -25,7 +25,7 @@ from palace.resource import (
 from palace.resources.faces.making import FaceName, body_schema, create
 from palace.storage import Transaction
 from palace.validation import Model, as_object, refuse
-from palace.verbs.deleting import erase, take_away
+from palace.verbs.deleting import erase, lock_users, take_away
 from palace.verbs.guards import refuse_stale
 from palace.verbs.reading import own
 from palace.verbs.writing import Outcome, carry_out
@@ -109,6 +109,7 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
     is_hard = verbs.flag(call.query, "hard")
 
     async def remove(tx: Transaction) -> Outcome:
+        await lock_users(tx, resource.kind, call)
         found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
         record, deleted_at = found or (None, None)
         record = own(resource, record if deleted_at is None or is_hard else None, "delete")

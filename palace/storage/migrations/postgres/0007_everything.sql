@@ -185,8 +185,10 @@ CREATE TABLE rate_windows (
     PRIMARY KEY (key_id, minute)
 );
 
--- How many documents there are to list, kept by triggers. Each connection has a row of its own, so that those that
--- create at the same time do not wait for each other; the sum of the rows counts. What was in one may leave by another.
+-- How many documents there are to list, kept by triggers: in 64 parts, so that those that create at the same time seldom
+-- wait for each other. The process id of a session, modulo 64, chooses its part; sessions may share one, which costs them a
+-- wait for each other's commit, and never a count. What came in by one part may leave by another, which can so fall below
+-- zero: only the sum of the parts means something.
 CREATE TABLE document_counts (
     kind      text COLLATE "C" NOT NULL,
     owner     bigint NOT NULL,
