@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +51,7 @@ from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import SqliteStore, Store
+from palace.talking import Deliver, Models, Rooms, Think
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.vault import Vault, VaultError
 from palace.workers import Worker, supervise
@@ -323,6 +324,8 @@ async def _answer(
     tracing = _tracing(settings)
     services.meter.begin(os.getpid())
     await services.store.listen(services.changes)
+    rooms = Rooms(services, Think(Models(services)), Deliver(services))
+    services = replace(services, talks=rooms)
     emulator = await _emulator(settings, services)
 
     def started() -> None:
@@ -345,7 +348,7 @@ async def _answer(
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     working = asyncio.create_task(keep_working(JOBS, services))
-    beside = [working, asyncio.create_task(keep_forgetting(services))]
+    beside = [working, asyncio.create_task(keep_forgetting(services)), asyncio.create_task(rooms.keep_talking())]
     if services.rates is not None and services.store.is_shared:
         sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
         beside.append(asyncio.create_task(sharing))

@@ -15,6 +15,7 @@ PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 MAY_BE_ZERO = {
+    "most_conversations",
     "port",
     "shutdown_seconds",
     "drain_seconds",
@@ -143,6 +144,7 @@ class Settings:
     request_seconds: int = _setting(30, "How long a request may take until it is answered with 504; 0: for ever.")
     most_requests: int = _setting(1000, "The most requests that are carried out at once; further ones are 503.")
     most_waiting_writes: int = _setting(1000, "The most writes that wait for the database; further ones are 503.")
+    most_conversations: int = _setting(0, "The most conversations of one account that go on at once; 0: any number.")
     max_body_bytes: int = _setting(16 << 20, "The largest request body, in bytes.")
     max_document_bytes: int = _setting(16 << 20, "The largest document that is stored, in bytes of JSON.")
     max_patch_operations: int = _setting(1000, "The most operations in one JSON Patch.")

@@ -63,6 +63,8 @@ class State:
     seq: int = 0
     """that of the newest event"""
     turn_idx: int = 0
+    turn_began: int = 0
+    """the number of the newest event before the turn"""
     inferences: int = 0
     people: list[str] = field(default_factory=list)
     was_joined: bool = False

@@ -41,6 +41,7 @@ def begin_turn(stage: Stage) -> None:
     """What follows belongs to a new turn."""
     stage.forget("idle")
     stage.state.turn_idx += 1
+    stage.state.turn_began = stage.state.seq
     stage.state.turn = Turn(stage.now)
 
 

@@ -1,4 +1,4 @@
-"""Things that think: language models."""
+"""Things that think."""
 
 from palace.engines.base import Answer, Ask, LanguageModel, ModelDown, Piece, Reason, Usage, Wish
 

@@ -4,10 +4,12 @@ The brain (`palace.conversation`) decides; here its commands are carried out. A 
 it (docs/decisions/0025-conversations.md).
 """
 
+from palace.talking.delivering import Deliver
 from palace.talking.given import Given
 from palace.talking.keeping import logged
 from palace.talking.listeners import Listener
+from palace.talking.models import Models
 from palace.talking.rooms import Gone, Place, Room, Rooms
 from palace.talking.thinking import Think
 
-__all__ = ["Given", "Gone", "Listener", "Place", "Room", "Rooms", "Think", "logged"]
+__all__ = ["Deliver", "Given", "Gone", "Listener", "Models", "Place", "Room", "Rooms", "Think", "logged"]

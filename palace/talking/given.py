@@ -1,4 +1,4 @@
-"""What a conversation was given besides its script: documents as they were, with the secrets that they show as masks."""
+"""What a conversation was given besides its script: documents as they were, and the secrets behind their masks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -28,7 +28,7 @@ from palace.verbs import put_facts
 
 KIND = "conversation"
 LOOK_EVERY_SECONDS = 0.25
-MOST_DUE = 200
+MOST_DUE = 10_000
 AT_LEAST_AHEAD = 1000
 """So far the numbers of app messages jump when a room is read anew while the PAL was speaking: those of messages that
 were not stored are not given again."""
@@ -265,17 +265,12 @@ class Rooms:
 
     async def keep_talking(self) -> None:
         """Let happen what is to happen by itself, until cancelled; first what a process that is gone left open."""
-        is_first = True
+        begun = self._services.store.is_shared  # Then others may be at work: what is theirs is left until it is late.
         try:
             while True:
                 try:
-                    now = EVER if is_first and not self._services.store.is_shared else self._now()
-                    for due in await self._services.store.reading.conversations.due(
-                        now, 100_000 if is_first else MOST_DUE
-                    ):
-                        with suppress(Gone):
-                            await self._wake(await self.room(Place(*due)))
-                    is_first = False
+                    await self._wake_all(self._now() if begun else EVER)
+                    begun = True
                     self._clear_up()
                 except Exception as error:  # Whatever it is, time goes on.
                     cause = None if isinstance(error, StorageFailure) else error
@@ -286,6 +281,11 @@ class Rooms:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wake_all(self, until: str) -> None:
+        for due in await self._services.store.reading.conversations.due(until, MOST_DUE):
+            with suppress(Gone):
+                await self._wake(await self.room(Place(*due)))
 
     async def _wake(self, room: Room) -> None:
         now = self._services.clock.now().timestamp()

@@ -15,6 +15,7 @@ from palace.conversation.events import EndAsked
 from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
 from palace.resources.conversations.making import create
 from palace.resources.conversations.request import schema
+from palace.resources.conversations.talking import TALKING
 from palace.resources.members import CallbackUrl
 from palace.storage import Transaction
 from palace.validation import Model
@@ -163,6 +164,7 @@ CONVERSATION = Resource(
             end,
             answers={200: "The conversation.", 400: UNKNOWN},
         ),
+        *TALKING,
         Endpoint(
             "DELETE",
             "/{id}",

@@ -105,7 +105,7 @@ def _language(new: NewConversation, pal: Document) -> str:
 
 def _is_for_model(tool: Document) -> bool:
     """Whether the language model calls it: others are called when the PAL sees or hears, or after the end."""
-    return tool["trigger_type"] == "in_call" and tool["origin"] == "llm"
+    return bool(tool["trigger_type"] == "in_call" and tool["origin"] == "llm")
 
 
 def _tool(one: Pinned) -> Tool:

@@ -1,0 +1,6 @@
+"""TEMP"""
+
+
+class Deliver:
+    def __init__(self, services): ...
+    async def __call__(self, rooms, room, command): ...
