@@ -35,6 +35,8 @@ were not stored are not given again."""
 REST_SECONDS = 60.0
 """So long a room stays in memory that nobody listens to."""
 EVER = "9999"
+ENDINGS = ("call", "left", "absent")
+"""Timers after which there is nothing left to take over."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
 
@@ -87,6 +89,7 @@ class Rooms:
         self._call = call
         self._rooms: dict[int, Room] = {}
         self._opening: dict[int, asyncio.Lock] = {}
+        self._steps: set[asyncio.Task[None]] = set()
 
     # --- Looking ------------------------------------------------------------------------------------------------------
 
@@ -148,16 +151,23 @@ class Rooms:
     async def happen(self, room: Room, *happened: What) -> None:
         """Something happened: react, store what follows, tell it, and have it done.
 
-        Raises Gone, and StorageFailure when nothing of it is stored; then it has not happened.
+        A step that was begun is carried through, whoever waits for it goes away meanwhile. Raises Gone, and
+        StorageFailure when nothing of it is stored; then it has not happened.
         """
+        step = asyncio.create_task(self._step(room, happened))
+        self._steps.add(step)
+        step.add_done_callback(self._steps.discard)
+        await asyncio.shield(step)
+
+    async def _step(self, room: Room, happened: Sequence[What]) -> None:
         async with room.lock:
             while True:
                 if room.is_stale:
                     await self._renew(room)
-                commands = self._reacted(room, happened)
+                lost = [Lost()] if self._is_lost(room) and not self._services.store.is_shared else []
+                commands = self._reacted(room, [*lost, *happened])
                 try:
-                    if not all(isinstance(one, ModelSpoke) for one in happened):
-                        await self._store(room, commands)
+                    await self._store(room, commands)
                 except Stale:
                     room.is_stale = True
                 except BaseException:
@@ -165,11 +175,29 @@ class Rooms:
                     raise
                 else:
                     break
-            self._tell(room, commands)
-            for command in commands:
-                self._do(room, command)
+            self._follow(room, commands)
+
+    async def stream(self, room: Room, spoke: ModelSpoke) -> None:
+        """The model has come further: tell it, and store nothing. What is read anew meanwhile is not spoken of."""
+        async with room.lock:
+            if not room.is_stale:
+                self._follow(room, self._reacted(room, (spoke,)))
+
+    def _follow(self, room: Room, commands: Sequence[Command]) -> None:
+        self._tell(room, commands)
+        for command in commands:
+            self._do(room, command)
         room.moved.set()
         room.moved = asyncio.Event()
+
+    @staticmethod
+    def _is_lost(room: Room) -> bool:
+        """Whether something is under way that nobody here carries out."""
+        thinking, calls = room.state.thinking, room.state.calls
+        return (thinking is not None and thinking.inference_id not in room.doing) or any(
+            (tool := room.script.tool(call.name)) is not None and tool.is_api and id not in room.doing
+            for id, call in calls.items()
+        )
 
     def _reacted(self, room: Room, happened: Sequence[What]) -> list[Command]:
         at = self._services.clock.now().timestamp()
@@ -288,18 +316,12 @@ class Rooms:
                 await self._wake(await self.room(Place(*due)))
 
     async def _wake(self, room: Room) -> None:
-        now = self._services.clock.now().timestamp()
-        thinking = room.state.thinking
-        is_lost = thinking is not None and thinking.inference_id not in room.doing
-        unknown = any(
-            (tool := room.script.tool(call.name)) is not None and tool.is_api and id not in room.doing
-            for id, call in room.state.calls.items()
-        )
+        now = self.now()
         due = [TimeCame(timer) for timer, at in sorted(room.state.timers.items(), key=lambda one: one[1]) if at <= now]
-        if (is_lost or unknown) and not any(one.timer in ("call", "left", "absent") for one in due):
-            await self.happen(room, Lost())
-        elif due:
+        if any(one.timer in ENDINGS for one in due) or (due and not self._is_lost(room)):
             await self.happen(room, *due)
+        elif self._is_lost(room):
+            await self.happen(room, Lost())
 
     def _clear_up(self) -> None:
         """Let go of rooms that nobody listens to."""

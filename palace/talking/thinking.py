@@ -46,7 +46,7 @@ class Think:
                 first_at = first_at or rooms.now()
                 if loop.time() - told_at >= PIECES_APART_SECONDS:
                     told_at = loop.time()
-                    await rooms.happen(room, ModelSpoke(command.inference_id, text))
+                    await rooms.stream(room, ModelSpoke(command.inference_id, text))
             elif isinstance(item, Answer):
                 wishes = tuple(Wish(wish.id, wish.name, wish.arguments) for wish in item.wishes)
                 usage = item.usage
