@@ -68,6 +68,13 @@ def form_of(pairs: Collection[tuple[str, str]]) -> str:
     return "&".join(f"{encoded(name)}={encoded(text)}" for name, text in pairs)
 
 
+def leads_away(step: str) -> bool:
+    """Whether a part of a path that was filled is none, or would lead upwards, however often it is decoded."""
+    while (decoded := unquote(step)) != step:
+        step = decoded
+    return not step or any(part.partition(";")[0] in DOTS for part in re.split(r"[/\\]", step))
+
+
 @dataclass(slots=True)
 class Filling:
     """Fills templates from arguments and from what the server knows, and remembers everything that was wrong."""
@@ -104,13 +111,10 @@ class Filling:
         return f"{origin[0]}{'/'.join(steps)}{mark}{self.text(query, encoded)}"
 
     def _step(self, template: str) -> str:
-        """One part of a path. Servers that decode it once more, or drop what follows a `;`, are not led away either."""
+        """One part of a path. Servers that decode it again, or drop what follows a `;`, are not led away either."""
         names = PLACEHOLDER.findall(template)
-        if not names:
-            return template
-        filled = self.text(template, encoded)
-        read = unquote(unquote(filled))
-        if not filled or any(part.partition(";")[0] in DOTS for part in re.split(r"[/\\]", read)):
+        filled = self.text(template, encoded) if names else template
+        if names and not any(name in self.missing or name in self.unknown for name in names) and leads_away(filled):
             self.misleading |= dict.fromkeys(names)
         return filled
 
@@ -126,12 +130,9 @@ class Filling:
         found = []
         if self.missing:
             found.append(f"It needs these arguments: {', '.join(self.missing)}.")
-        misleading = [name for name in self.misleading if name in self.arguments and name not in self.missing]
-        if misleading:
-            names = ", ".join(misleading)
+        if self.misleading:
+            names = ", ".join(self.misleading)
             found.append(f"These must not be empty, nor lead to another path with / or dots: {names}.")
-        elif self.misleading and not self.missing and not self.unknown:
-            found.append("Its address would lead to another path.")
         if self.unknown:
             found.append(f"Its owner used placeholders that this server does not know: {', '.join(self.unknown)}.")
         if found:

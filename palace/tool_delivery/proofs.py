@@ -2,9 +2,10 @@
 
 import hashlib
 import hmac
+import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
@@ -102,12 +103,7 @@ def without_secrets(text: str, secrets: Iterable[str], *, is_cut: bool = False) 
     """The text with a mask for each secret, also where it is written as URLs and JSON write it; and, in a text that was
     cut off, for the beginning of a secret at the end.
     """
-    spelled = {
-        form
-        for secret in secrets
-        if len(secret) >= SHORTEST_SECRET
-        for form in (secret, encoded(secret), quote_plus(secret), compact(secret)[1:-1], _ascii(secret))
-    }
+    spelled = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
     for form in sorted(spelled, key=len, reverse=True):
         text = text.replace(form, MASK)
         begun = (length for length in range(len(form) - 1, 0, -1) if is_cut and text.endswith(form[:length]))
@@ -116,9 +112,10 @@ def without_secrets(text: str, secrets: Iterable[str], *, is_cut: bool = False) 
     return text
 
 
-def _ascii(secret: str) -> str:
-    """The secret as JSON without any other letters than those of ASCII."""
-    return "".join(one if one.isascii() else f"\\u{ord(one):04x}" for one in compact(secret)[1:-1])
+def _forms(secret: str) -> Iterator[str]:
+    """The secret as it is, and as others write it: in URLs, in JSON, with its bytes read as Latin-1."""
+    for text in (secret, secret.encode().decode("latin-1")):
+        yield from (text, encoded(text), quote_plus(text), json.dumps(text)[1:-1], compact(text)[1:-1])
 
 
 def shown(request: Request, secrets: Iterable[str]) -> dict[str, Any]:

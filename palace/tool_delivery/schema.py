@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from copy import deepcopy
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from palace.resource import Problem
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 LONGEST_ARGUMENTS = 100_000
 """characters"""
-MOST_STEPS = 50_000
-"""of judging: about as many keywords and items as are looked at in a second"""
+MOST_STEPS = 10_000
+"""of judging: keywords and items that are looked at; a tenth of a second, about"""
+STEPS_OF_A_REFERENCE = 10
+MOST_PARTS = 400
+"""objects within a schema"""
 MOST_TOLD = 20
 WITHOUT_JUDGEMENT = ("pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef")
 """Keywords that run a client's regular expressions, or go over the schema again and again."""
@@ -113,20 +117,21 @@ def _validator(text: str) -> "Draft202012Validator | None":
     schema = json.loads(text)
     schema.pop("$schema", None)
     try:
+        parts = list(islice(_objects(schema), MOST_PARTS + 1))
+        if len(parts) > MOST_PARTS or any(isinstance(part.get("$schema"), str) for part in parts):
+            return None  # With a draft of its own, a part would be judged without a budget.
         Draft202012Validator.check_schema(schema)
-        if any(isinstance(name, str) for name in _named(schema, "$schema")):
-            return None  # It would be judged by another draft, without a budget.
     except (SchemaError, RecursionError):
         return None
     return _judge()(schema, registry=Registry())
 
 
-def _named(value: Any, name: str) -> Iterator[Any]:
-    """Every member of this name, at any depth."""
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The value and everything within it that is an object."""
     if isinstance(value, dict):
-        yield from [value[name]] if name in value else ()
+        yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _named(item, name)
+        yield from _objects(item)
 
 
 @lru_cache(maxsize=1)
@@ -158,6 +163,7 @@ def _counted(keyword: str, rule: Rule) -> Rule:
         size = len(value) if isinstance(value, list | dict) else 0
         steps = 1 + size * (size if keyword == "uniqueItems" else 1)
         steps += len(limit) if isinstance(limit, list | dict) else 0
+        steps += STEPS_OF_A_REFERENCE if keyword == "$ref" else 0
         _left.set(_left.get() - steps)
         if _left.get() < 0:
             raise _TooInvolved
