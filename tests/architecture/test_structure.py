@@ -33,7 +33,7 @@ LAYERS: list[list[str]] = [
         "palace.changes",
         "palace.workers",
     ],
-    ["palace.storage", "palace.skills"],
+    ["palace.storage", "palace.skills", "palace.engines"],
     ["palace.resource"],
     [
         "palace.validation",
