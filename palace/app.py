@@ -23,6 +23,12 @@ from palace.api.server import build_application, counted_routes
 from palace.audit import Deed
 from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
+from palace.config_files import MissingVariables, resolved
+from palace.engines.base import Means
+from palace.engines.local import installed_weights
+from palace.engines.models import Models
+from palace.engines.scripts import InvalidScript, read_script
+from palace.engines.table import DEFAULT, InvalidTable, read_table
 from palace.faults import Plan
 from palace.fetching import Fetcher
 from palace.folder import DATABASE, FIRST_KEY, MasterKeys, held, make_private_folder, master_key_file, master_keys
@@ -34,10 +40,10 @@ from palace.logs import configure_logs
 from palace.metrics import Meter
 from palace.rates import Rates, keep_sharing
 from palace.resource import Services
-from palace.resources import RESOURCES
+from palace.resources import RESOURCES, resources_with
 from palace.resources.stock import plant_sample, plant_stock
 from palace.sealed import open_chain
-from palace.seeding import plant_seed, read_plan_file, read_seed
+from palace.seeding import plant_seed, read_file, read_plan_file, read_seed
 from palace.serving import Server, listen, shown_host
 from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
@@ -84,13 +90,15 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     What is counted goes to `meter`, where there is one.
 
     Raises OSError, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in it cannot be
-    used, and InvalidSkillsFile.
+    used, and InvalidSetting for a file of skills, models or a script.
     """
     if not settings.ephemeral:
         make_private_folder(settings.data)
     ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
+    fetcher = Fetcher(parse_networks(settings.allow_private_addresses))
+    models = _models(settings, Means(fetcher, clock, ids))
     had_key = settings.ephemeral or master_key_file(settings).exists()
     found = master_keys(settings, ids)
     vault = Vault(found.keys, ids)
@@ -116,14 +124,36 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         limits=limits,
         settings=settings,
         chain=chain,
-        fetcher=Fetcher(parse_networks(settings.allow_private_addresses)),
+        fetcher=fetcher,
+        models=models,
         url=url,
-        kinds={resource.kind: resource for resource in RESOURCES},
+        kinds={resource.kind: resource for resource in resources_with(models.table.names)},
         skills=skills,
         changes=Feed(Ids().new("", 12)),
         meter=meter,
         rates=_rates(settings, store),
     )
+
+
+def _models(settings: Settings, means: Means) -> Models:
+    """The language models. Raises InvalidSetting."""
+    return Models(
+        _read("models", settings.models, read_table),
+        means,
+        _read("scripted_model", settings.scripted_model, read_script),
+        installed_weights(settings.local_weights),
+        takes_scripts=settings.pal_scripts,
+    )
+
+
+def _read(name: str, path: str, read: Callable[[Any], T]) -> T | None:
+    """What a file of the operator says; `${env:NAME}` stands for a variable. None without a file."""
+    if not path:
+        return None
+    try:
+        return read(resolved(read_file(Path(path)), environment()))
+    except (ValueError, MissingVariables, InvalidTable, InvalidScript) as error:
+        raise InvalidSetting(f"{name}: {path} cannot be used: {error}") from error
 
 
 def _rates(settings: Settings, store: Store) -> Rates | None:
@@ -171,7 +201,7 @@ async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
         await plant_sample(account, services)
     if settings.seed:
         path = Path(settings.seed)
-        await plant_seed(path, read_seed(path, RESOURCES, environment()), account, services)
+        await plant_seed(path, read_seed(path, tuple(services.kinds.values()), environment()), account, services)
     if settings.api_key:
         await ensure_key(settings.api_key, account, services)
         return settings.api_key, False
@@ -274,6 +304,9 @@ async def _prepared(settings: Settings, services: Services) -> Greeting:
     if services.vault.has_older_keys:
         log = structlog.get_logger("palace")
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
+    if services.models.otherwise != DEFAULT:
+        log = structlog.get_logger("palace")
+        log.info("models that --models does not name are played by another", model=services.models.otherwise)
     async with services.store.turn():
         return Greeting(services.url, *await prepare(settings, services))
 
@@ -305,7 +338,8 @@ async def _answer(
         log.info("listening", url=services.url)
         on_start()
 
-    application = build_application(RESOURCES, services, settings, lambda: not server.is_draining, emulator, tracing)
+    resources = tuple(services.kinds.values())
+    application = build_application(resources, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
         application,
         http="httptools" if emulator.faults is None else DroppableConnection,
@@ -337,6 +371,7 @@ async def _answer(
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await services.models.close()
         await services.store.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)

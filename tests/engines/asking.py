@@ -2,12 +2,16 @@
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from palace.engines.base import Answer, Ask, LanguageModel, ModelDown, Piece
+from palace.engines.base import Answer, Ask, LanguageModel, Means, ModelDown, Piece
+from palace.engines.openai_compatible import Endpoint, OpenAiCompatible
+from tests.engines.model_server import ModelServer
+
+SECRET = "sk-very-secret-5f2a"
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,19 @@ def down(model: LanguageModel, asked: Ask | None = None) -> ModelDown:
         heard(model, asked)
     assert caught.value.text.endswith("."), "it is a sentence"
     return caught.value
+
+
+class Waits:
+    """Sleeps that take no time, and how long they would have been."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def model_at(server: ModelServer, means: Means | None = None, **members: Any) -> OpenAiCompatible:
+    """The model behind a server, with what a test says about its endpoint."""
+    endpoint = Endpoint("The model gpt at example.com", server.url, "gpt", SECRET)
+    return OpenAiCompatible(replace(endpoint, **members), means or Means(sleep=Waits()))

@@ -3,8 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,34 +10,17 @@ import pytest
 
 from palace.clock import Clock
 from palace.engines.base import Answer, Ask, Means, ModelDown, Piece, Usage, Wish
-from palace.engines.openai_compatible import Endpoint, OpenAiCompatible, Seconds
 from palace.ids import Ids
-from tests.engines.asking import ask, down, heard, listen
+from tests.engines.asking import SECRET, Waits, ask, down, heard, listen, model_at
 from tests.engines.model_server import MODEL, Doing, ModelServer, chunk, serve_model
 
 TOOL = {"type": "function", "function": {"name": "find_room", "parameters": {"type": "object"}}}
-SECRET = "sk-very-secret-5f2a"
 
 
 @pytest.fixture
 def server() -> Iterator[ModelServer]:
     with serve_model() as running:
         yield running
-
-
-class Waits:
-    """Sleeps that take no time, and how long they would have been."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-def model_at(server: ModelServer, means: Means | None = None, **members: Any) -> OpenAiCompatible:
-    endpoint = Endpoint("The model gpt at example.com", server.url, "gpt", SECRET)
-    return OpenAiCompatible(replace(endpoint, **members), means or Means(sleep=Waits()))
 
 
 # --- What is asked ----------------------------------------------------------------------------------------------------
@@ -353,92 +334,3 @@ def test_a_stream_that_ends_without_an_end_is_broken(server: ModelServer) -> Non
     for _ in range(3):
         server.do(Doing((chunk({"content": "Hello"}),), says_done=False))
     assert down(model_at(server)).reason == "broken_stream"
-
-
-# --- How long it may take ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("silent_after", "seconds", "sentence"),
-    [
-        (0, Seconds(first_token=0.05), "did not begin to answer within 0.05 seconds."),
-        (1, Seconds(first_token=0.05), "did not begin to answer within 0.05 seconds."),
-        (2, Seconds(silence=0.05), "fell silent for 0.05 seconds."),
-        (2, Seconds(whole=0.1), "took longer than 0.1 seconds in all."),
-        (0, Seconds(whole=0.05), "took longer than 0.05 seconds in all."),
-    ],
-)
-def test_a_model_that_is_too_slow_is_left(
-    server: ModelServer, silent_after: int, seconds: Seconds, sentence: str
-) -> None:
-    server.answer("One two three.", silent_after=silent_after)
-    problem = down(model_at(server, seconds=seconds))
-    assert (problem.reason, problem.text) == ("timeout", f"The model gpt at example.com {sentence}")
-    [asked] = server.asked
-    assert asked.has_left.wait(5)
-
-
-def test_an_answer_that_is_finished_is_taken_though_the_stream_goes_on(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("palace.engines.openai_compatible.AFTERTHOUGHT_SECONDS", 0.05)
-    server.answer("Hello.", silent_after=3)
-    assert heard(model_at(server)).text == "Hello."
-    assert server.asked[0].has_left.wait(5)
-
-
-# --- Who stops listening ----------------------------------------------------------------------------------------------
-
-
-async def closes(model: OpenAiCompatible) -> None:
-    async with aclosing(model.stream(ask())) as stream:
-        await anext(stream)
-
-
-async def breaks(model: OpenAiCompatible) -> None:
-    async for _ in model.stream(ask()):
-        break
-    await asyncio.sleep(0)
-
-
-async def is_cancelled(model: OpenAiCompatible) -> None:
-    has_begun = asyncio.Event()
-
-    async def hear() -> None:
-        async for _ in model.stream(ask()):
-            has_begun.set()
-
-    task = asyncio.create_task(hear())
-    await has_begun.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert task.cancelled()
-
-
-@pytest.mark.parametrize("how", [closes, breaks, is_cancelled])
-def test_who_stops_listening_ends_the_request_at_once_and_may_ask_again(server: ModelServer, how: Any) -> None:
-    server.answer("One two three.", silent_after=2)
-    model = model_at(server)
-
-    async def scene() -> None:
-        await how(model)
-        assert await asyncio.to_thread(server.asked[0].has_left.wait, 5)
-        found = await listen(model, ask())
-        assert found.pieces == ["Hello."]
-
-    asyncio.run(scene())
-
-
-def test_who_stops_before_the_first_word_ends_the_request_too(server: ModelServer) -> None:
-    server.answer("One two three.", silent_after=0)
-    model = model_at(server)
-
-    async def scene() -> None:
-        task = asyncio.create_task(listen(model, ask()))
-        while not server.asked:
-            await asyncio.sleep(0.001)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert await asyncio.to_thread(server.asked[0].has_left.wait, 5)
-
-    asyncio.run(scene())
