@@ -31,6 +31,8 @@ MOST_ADDRESSES_TRIED = 4
 CONNECT_SECONDS = 5.0
 SILENT_SECONDS = 20.0
 """how long a server may say nothing before it is given up"""
+IDLE_SECONDS = 30.0
+"""how long a connection is kept for the next request, where connections are kept"""
 
 REDIRECTS = {301, 302, 303, 307, 308}
 PASSING = {408, 425, 429, *range(500, 600)}
@@ -190,6 +192,25 @@ class _Doorkeeper(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+
+def guarded_pool(fetcher: Fetcher, where: str, most_connections: int) -> httpcore.AsyncConnectionPool:
+    """Connections to a server that a client named and that is asked often, each to an address that was judged.
+
+    A request over them raises FetchRefused where the name leads inwards; sentences call the server `where`.
+    """
+    return _pool(fetcher, most_connections, _Doorkeeper(fetcher, where))
+
+
+def open_pool(fetcher: Fetcher, most_connections: int) -> httpcore.AsyncConnectionPool:
+    """Connections to a server that the operator named: any address will do."""
+    return _pool(fetcher, most_connections, None)
+
+
+def _pool(fetcher: Fetcher, most: int, backend: httpcore.AsyncNetworkBackend | None) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        fetcher.certificates(), max_connections=most, keepalive_expiry=IDLE_SECONDS, network_backend=backend
+    )
 
 
 # --- Requests ---------------------------------------------------------------------------------------------------------
