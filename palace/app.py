@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -287,6 +287,22 @@ def _log_end(task: "asyncio.Task[None]") -> None:
         structlog.get_logger("palace").error("work beside the requests ended", exc_info=error)
 
 
+def _beside(services: Services, rooms: Rooms) -> Iterator[Coroutine[Any, Any, None]]:
+    """What is done beside the requests for as long as the server runs; jobs come first."""
+    yield keep_working(JOBS, services)
+    yield keep_forgetting(services)
+    yield rooms.keep_talking()
+    if services.rates is not None and services.store.is_shared:
+        yield keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
+
+
+def _begin(works: Iterable[Coroutine[Any, Any, None]]) -> list["asyncio.Task[None]"]:
+    tasks = [asyncio.create_task(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(_log_end)
+    return tasks
+
+
 async def _answer(
     settings: Settings,
     services: Services,
@@ -323,13 +339,7 @@ async def _answer(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    working = asyncio.create_task(keep_working(JOBS, services))
-    beside = [working, asyncio.create_task(keep_forgetting(services)), asyncio.create_task(rooms.keep_talking())]
-    if services.rates is not None and services.store.is_shared:
-        sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
-        beside.append(asyncio.create_task(sharing))
-    for task in beside:
-        task.add_done_callback(_log_end)
+    working, *_ = beside = _begin(_beside(services, rooms))
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
