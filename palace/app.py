@@ -45,6 +45,7 @@ from palace.starting_over import start_of
 from palace.storage import SqliteStore, Store
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.vault import Vault, VaultError
+from palace.webhooks import keep_delivering
 from palace.workers import Worker, supervise
 
 T = TypeVar("T")
@@ -317,8 +318,8 @@ async def _answer(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    working = asyncio.create_task(keep_working(JOBS, services))
-    beside = [working, asyncio.create_task(keep_forgetting(services))]
+    working = [asyncio.create_task(keep_working(JOBS, services)), asyncio.create_task(keep_delivering(services))]
+    beside = [*working, asyncio.create_task(keep_forgetting(services))]
     if services.rates is not None and services.store.is_shared:
         sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
         beside.append(asyncio.create_task(sharing))
@@ -327,7 +328,8 @@ async def _answer(
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
-        working.cancel()  # Jobs are begun anew elsewhere, or at the next start.
+        for task in working:
+            task.cancel()  # Jobs are begun anew elsewhere, or at the next start; so are callbacks.
         services.changes.end()
 
     server = Server(config, started, drain, settings.drain_seconds, worker)

@@ -31,6 +31,7 @@ LARGEST = {
     "database_seconds": 1_000_000,
     "restore_days": 100_000,
     "idempotency_hours": 1_000_000,
+    "keep_deliveries_days": 100_000,
 }
 """Times are taken off the present one, and no date lies before the year 1. PostgreSQL counts ms, up to 24 days."""
 
@@ -117,6 +118,9 @@ class Settings:
     restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")
     require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
     idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
+    keep_deliveries_days: int = _setting(
+        30, "How long callbacks that were delivered or parked can be seen and sent again, in days."
+    )
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     allow_private_addresses: str = _setting(
         "none", "Networks that clients may have the server fetch from though they are not public: a list, all or none."

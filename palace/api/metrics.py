@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import math
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import accumulate
@@ -50,9 +50,9 @@ class _MetricsPage:
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
         self._check(header(scope, b"authorization") or "")
-        waiting: int | None = None
-        with suppress(StorageFailure):  # Without the database there is no such figure, and all others are wanted.
-            waiting = await self._services.store.reading.jobs.waiting()
+        waiting, reading = dict[str, int](), self._services.store.reading
+        with suppress(StorageFailure):  # Without the database there are no such figures, and all others are wanted.
+            waiting = {"jobs": await reading.jobs.waiting(), "deliveries": await reading.webhooks.waiting()}
         text = await asyncio.to_thread(exposition, self._services.meter, waiting)
         await Response(text, media_type=TEXT)(scope, receive, send)
 
@@ -63,20 +63,26 @@ class _MetricsPage:
             raise error
 
 
-def exposition(meter: Meter, waiting_jobs: int | None) -> bytes:
-    """The text of the page. It takes some milliseconds, so it is made in a thread."""
+WAITING = {"jobs": "Jobs in the database that wait.", "deliveries": "Callbacks in the database that have not arrived."}
+"""What the database is asked for at each scrape."""
+
+
+def exposition(meter: Meter, waiting: Mapping[str, int]) -> bytes:
+    """The text of the page: what the meter tells, and how much of each kind waits. It takes some milliseconds, so it is
+    made in a thread.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
 
     class All:
         def collect(self) -> "Iterable[Family]":
-            yield from _families(meter, waiting_jobs)
+            yield from _families(meter, waiting)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(All())
     return generate_latest(registry)
 
 
-def _families(meter: Meter, waiting_jobs: int | None) -> "Iterator[Family]":
+def _families(meter: Meter, waiting: Mapping[str, int]) -> "Iterator[Family]":
     from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
     yield InfoMetricFamily(
@@ -87,8 +93,8 @@ def _families(meter: Meter, waiting_jobs: int | None) -> "Iterator[Family]":
     yield from _requests(meter)
     for metric in METRICS:
         yield _family(metric, meter)
-    if waiting_jobs is not None:
-        yield GaugeMetricFamily(PREFIX + "jobs_waiting", "Jobs in the database that wait.", waiting_jobs)
+    for what, count in waiting.items():
+        yield GaugeMetricFamily(f"{PREFIX}{what}_waiting", WAITING[what], count)
     yield from _processes(meter)
 
 

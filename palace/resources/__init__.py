@@ -10,8 +10,21 @@ from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
 from palace.resources.voices import VOICE
+from palace.resources.webhooks import WEBHOOK
 
-RESOURCES = (PAL, FACE, GUARDRAIL, GUARDRAIL_SET, OBJECTIVES, PAL_SKILLS, PRONUNCIATION_DICTIONARY, SKILL, TOOL, VOICE)
+RESOURCES = (
+    PAL,
+    FACE,
+    GUARDRAIL,
+    GUARDRAIL_SET,
+    OBJECTIVES,
+    PAL_SKILLS,
+    PRONUNCIATION_DICTIONARY,
+    SKILL,
+    TOOL,
+    VOICE,
+    WEBHOOK,
+)
 
 __all__ = [
     "FACE",
@@ -25,4 +38,5 @@ __all__ = [
     "SKILL",
     "TOOL",
     "VOICE",
+    "WEBHOOK",
 ]

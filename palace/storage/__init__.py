@@ -27,11 +27,15 @@ from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.store import Store, Work
 from palace.storage.transaction import Transaction
+from palace.storage.webhooks import Attempt, Delivery, DeliveryState, Outgoing
 
 __all__ = [
     "Answer",
     "AnswerTaken",
+    "Attempt",
     "DatabaseInUse",
+    "Delivery",
+    "DeliveryState",
     "Draft",
     "DraftOpen",
     "IdTaken",
@@ -43,6 +47,7 @@ __all__ = [
     "Listing",
     "NameTaken",
     "OutcomeUnknown",
+    "Outgoing",
     "Overloaded",
     "Owned",
     "Page",

@@ -44,7 +44,7 @@ LAYERS: list[list[str]] = [
         "palace.forgetting",
         "palace.schemas",
     ],
-    ["palace.starting_over", "palace.audit_log"],
+    ["palace.starting_over", "palace.audit_log", "palace.webhooks"],
     ["palace.transfer"],
     ["palace.judging", "palace.links", "palace.revisions"],
     ["palace.mending"],

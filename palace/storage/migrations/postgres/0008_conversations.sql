@@ -1,0 +1,2 @@
+-- Kept for what keeps conversations, which is written beside this.
+SELECT 1;
