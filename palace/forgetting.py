@@ -23,15 +23,23 @@ async def keep_forgetting(services: Services) -> None:
     """Forget now and every hour, until cancelled. A database that cannot take it now is tried again."""
     while True:
         try:
-            documents, answers = await forget_documents(services), await forget_answers(services)
-            deliveries = await forget_deliveries(services)
+            forgot = await forget(services)
         except Exception as error:  # Whatever it is, it may be over in an hour.
             cause = None if isinstance(error, StorageFailure) else error
             log.error("could not forget", problem=str(error), exc_info=cause)
         else:
-            if documents or answers or deliveries:
-                log.info("forgot", documents=documents, answers=answers, deliveries=deliveries)
+            if any(forgot.values()):
+                log.info("forgot", **forgot)
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def forget(services: Services) -> dict[str, int]:
+    """Take away everything whose time is over, and tell how much of each kind."""
+    return {
+        "documents": await forget_documents(services),
+        "answers": await forget_answers(services),
+        "deliveries": await forget_deliveries(services),
+    }
 
 
 async def forget_documents(services: Services) -> int:
