@@ -17,6 +17,7 @@ from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
 from palace.resources.voices import VOICE
+from palace.resources.webhooks import WEBHOOK
 
 RESOURCES = (
     PAL,
@@ -30,6 +31,7 @@ RESOURCES = (
     TOOL,
     VOICE,
     CONVERSATION,
+    WEBHOOK,
 )
 
 
@@ -52,5 +54,6 @@ __all__ = [
     "SKILL",
     "TOOL",
     "VOICE",
+    "WEBHOOK",
     "resources_with",
 ]
