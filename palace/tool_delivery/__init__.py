@@ -94,7 +94,7 @@ async def deliver(
     return Delivered(
         status="success" if problem is None else "error",
         output=without_secrets(output, call.secrets),
-        request=shown(call.request, call.secrets),
+        request=shown(call.request, api.get("auth"), call.secrets),
         response_status=call.status,
         attempts=call.attempts,
         ms=round((clock.monotonic() - began) * 1000, 1),
@@ -112,8 +112,9 @@ async def _answer(call: _Call, api: Document, fetcher: Fetcher, tokens: Tokens) 
             token = await tokens.token(call.tool, auth, api["timeout"], fetcher)
             call.secrets.append(token)
         call.attempts += 1
+        call.request = proven(call.request, auth, token)
         try:
-            answer = await send(proven(call.request, auth, token), bounds, fetcher)
+            answer = await send(call.request, bounds, fetcher)
         except NotReached:
             if call.takes("again"):
                 continue

@@ -149,6 +149,27 @@ def test_no_secret_is_in_an_exception_of_a_fault_of_our_own(server: ToolServer) 
     assert "sesame" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("kind", "url", "header"),
+    [
+        ("bearer", "/rate", {"authorization": "********"}),
+        ("basic", "/rate", {"authorization": "********"}),
+        ("header", "/rate", {"x-whatever": "********"}),
+        ("query", "/rate?whatever=********", {}),
+        ("hmac", "/rate", {"x-tavus-signature": "********"}),
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, "xyz"])
+def test_the_record_tells_that_a_secret_was_sent_and_not_which(
+    server: ToolServer, kind: str, url: str, header: dict[str, str], secret: str
+) -> None:
+    [member] = {"token", "password", "value", "secret"} & set(AUTHS[kind])
+    done = server.deliver(server.tool(auth={**AUTHS[kind], member: secret}), {})
+    assert done.request["url"] == server.url(url)
+    assert done.request["headers"] == {"content-type": "application/json", **header}
+    assert "xyz" not in repr(done)
+
+
 def test_values_whose_names_sound_secret_are_not_recorded(server: ToolServer) -> None:
     headers = {"X-Api-Key": "one", "Cookie": "two", "X-Author": "Ann", "X-Team": "red"}
     done = server.deliver(server.tool("/x?secret=three&keyword=four&access_token=five", headers=headers), {})
