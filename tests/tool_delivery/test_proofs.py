@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from palace.tool_delivery import Delivered
+from palace.tool_delivery.outcomes import MOST_BYTES
 from palace.tool_delivery.proofs import secrets_of, without_secrets
 from tests.api.test_fetching import Names
 from tests.tool_delivery.tool_server import OK, ToolServer, cut_off, echo
@@ -188,6 +189,12 @@ def test_values_whose_names_sound_secret_are_not_recorded(server: ToolServer) ->
 def test_the_beginning_of_a_secret_where_an_answer_was_cut_off_is_not_shown(cut_at: int) -> None:
     text = f"said: {SECRET[:cut_at]}"
     assert without_secrets(text, [SECRET], is_cut=True) == "said: ********"
+
+
+def test_an_answer_that_is_cut_off_in_the_middle_of_a_secret_does_not_show_its_beginning(server: ToolServer) -> None:
+    server.answers[:] = [(200, {}, b"x" * (MOST_BYTES - 5) + SECRET.encode())]
+    done = server.deliver(server.tool(auth=AUTHS["bearer"]), {})
+    assert done.output.startswith("x" * (MOST_BYTES - 5) + "********\n(Cut off:")
 
 
 def test_a_very_short_secret_does_not_make_answers_unreadable() -> None:
