@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from palace.fetching import Request
 from palace.tool_delivery import Delivered
 from palace.tool_delivery.outcomes import MOST_BYTES
-from palace.tool_delivery.proofs import secrets_of, without_secrets
+from palace.tool_delivery.proofs import proven, secrets_of, without_secrets
 from tests.api.test_fetching import Names
 from tests.tool_delivery.tool_server import OK, ToolServer, cut_off, echo
 
@@ -81,6 +82,15 @@ def test_no_argument_stands_for_the_api_key(server: ToolServer) -> None:
 def test_the_auth_counts_more_than_a_header_of_the_tool(server: ToolServer) -> None:
     headers, _ = seen(server, {"type": "bearer", "token": "right"}, headers={"Authorization": "wrong"})
     assert headers["authorization"] == "Bearer right"
+
+
+def test_a_request_that_is_sent_again_is_proven_once() -> None:
+    auth, request = {"type": "bearer", "token": "right"}, Request("GET", "https://tools.example/", (("a", "b"),))
+    once = proven(request, auth)
+    assert once.headers == (("a", "b"), ("authorization", "Bearer right"))
+    assert proven(once, auth) == once
+    query = {"type": "api_key", "name": "key", "value": "right", "location": "query"}
+    assert proven(proven(request, query), query).url == "https://tools.example/?key=right"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
