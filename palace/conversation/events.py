@@ -71,6 +71,8 @@ class ToolAnswered:
     tool_call_id: str
     output: str
     is_error: bool = False
+    by_client: bool = False
+    """whether a client says so; of a call over HTTPS only the address knows the result"""
 
 
 @dataclass(frozen=True, slots=True)
