@@ -75,6 +75,8 @@ class ToolAnswered:
     tool_call_id: str
     output: str
     is_error: bool = False
+    by_client: bool = False
+    """whether a client says so; of a call over HTTPS only the address knows the result"""
     request: Mapping[str, Any] | None = None
     problem: str | None = None
 
