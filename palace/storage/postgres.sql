@@ -510,19 +510,19 @@ ORDER BY due_at, seq LIMIT :most;
 -- name: start_delivery
 -- It is being sent, for so long at most. Changes no row when somebody else was faster.
 UPDATE deliveries SET attempts = attempts + 1, tries = tries + 1, leased_until = :until
-WHERE seq = :seq AND state = 'waiting' AND leased_until < :now;
+WHERE seq = :seq AND id = :id AND state = 'waiting' AND leased_until < :now;
 
 -- name: settle_delivery
 -- What became of an attempt, if it is still the one that counts.
 UPDATE deliveries
 SET state = :state, due_at = :due_at, leased_until = '', last_status = :last_status, last_problem = :last_problem,
     delivered_at = :delivered_at
-WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: let_go_delivery
 -- An attempt was broken off before it came to anything, and is no try.
 UPDATE deliveries SET tries = tries - 1, leased_until = ''
-WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: hold_lane
 -- Whoever stands behind one that failed waits with it.
@@ -554,9 +554,10 @@ FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
 WHERE deliveries.id = :id AND account = :account;
 
 -- name: page_of_deliveries
--- The newest callbacks of an account; of those in one state, and of one conversation, where that is asked for.
+-- The newest callbacks of an account; of those in one state, and of one conversation, where that is asked for. Without
+-- what is sent: that may be long.
 SELECT deliveries.seq, deliveries.id, documents.kind, documents.id, lane, url, event_type, state, attempts,
-       deliveries.created_at, due_at, last_status, last_problem, delivered_at, deliveries.body
+       deliveries.created_at, due_at, last_status, last_problem, delivered_at, CAST('' AS bytea)
 FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
 WHERE account = :account AND (:state = '' OR state = :state)
   AND (:conversation = '' OR (documents.kind = 'conversation' AND documents.id = :conversation))
