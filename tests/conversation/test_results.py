@@ -124,6 +124,7 @@ def test_client_and_address_are_awaited_each_for_its_own_time() -> None:
 @pytest.mark.parametrize("is_api", [True, False])
 def test_how_a_tool_was_called_and_what_came_of_it_is_kept(is_api: bool) -> None:
     call = scene(tools=[tool(is_api=is_api)]).visitor("A room?").model("", wants("look_up", day="friday"))
+    asked_at = call.now
     call.after(1.5).tool_answers("look_up", "Room 7.")
     assert call.notes() == [
         {
@@ -133,6 +134,9 @@ def test_how_a_tool_was_called_and_what_came_of_it_is_kept(is_api: bool) -> None
             "arguments": '{"day": "friday"}',
             "status": "success",
             "output": "Room 7.",
+            "request": None,
+            "problem": None,
+            "at": asked_at,
             "ms": 1500.0,
         }
     ]
