@@ -12,6 +12,7 @@ from palace.conversation.events import (
     Joined,
     Left,
     Lost,
+    LostTouch,
     ModelAnswered,
     ModelFailed,
     ModelSpoke,
@@ -47,6 +48,8 @@ ABSENT = "participant_absent_timeout reached"
 IDLE = "idle_end_behavior reached"
 TOO_SLOW = "The model did not finish in time."
 NO_ANSWER = "No answer came in time: nobody knows whether the call was carried out."
+AWAY = "away "
+"""With the person's name behind it: the timer of somebody who may have left."""
 UNKNOWN_OUTCOME = "The server was restarted meanwhile: nobody knows whether the call was carried out."
 
 
@@ -78,6 +81,9 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
             _joined(stage, what)
         case Left():
             _left(stage, what)
+        case LostTouch():
+            if what.participant in state.people:
+                stage.wake_in(AWAY + what.participant, what.seconds)
         case Said():
             said(stage, what)
         case EchoAsked():
@@ -116,8 +122,10 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
 
 
 def _joined(stage: Stage, what: Joined) -> None:
-    state = stage.state
-    if what.participant in state.people:
+    """A person is there, unless so many are as may be (contract 13.4); one who was away is back."""
+    state, most = stage.state, stage.script.most_people
+    stage.forget(AWAY + what.participant)
+    if what.participant in state.people or (most and len(state.people) >= most):
         return
     state.people.append(what.participant)
     stage.forget("left", "absent")
@@ -135,6 +143,7 @@ def _left(stage: Stage, what: Left) -> None:
     if what.participant not in state.people:
         return
     state.people.remove(what.participant)
+    stage.forget(AWAY + what.participant)
     if not state.people:
         stage.forget("idle")
         if stage.script.left_seconds <= 0:
@@ -179,6 +188,8 @@ def _time_came(stage: Stage, timer: str) -> None:
             fail_calls(stage, NO_ANSWER)
         case "idle":
             _silent_for_long(stage)
+        case _ if timer.startswith(AWAY):
+            _left(stage, Left(timer.removeprefix(AWAY)))
 
 
 def _silent_for_long(stage: Stage) -> None:

@@ -10,7 +10,8 @@ from palace.conversation.events import ToolAnswered
 from palace.masks import unmasked
 from palace.resource import Services
 from palace.talking.given import Pinned
-from palace.talking.rooms import Room, Rooms
+from palace.talking.room import Room
+from palace.talking.rooms import Rooms
 from palace.tool_delivery import BadArguments, Delivered, Facts, Tokens, deliver, read_arguments
 
 BROKEN = "The tool could not be called; the server's log tells why."
