@@ -119,7 +119,7 @@ VERBOSE = Parameter("verbose", {"type": "boolean"}, "`true`: with what happened 
 CONVERSATION = Resource(
     kind=KIND,
     names=Names(
-        "conversations", "Conversations", "a conversation", "conversation_id", "c", "c12d3a4b5c6", also=ALIASES
+        "conversations", "Conversations", "a conversation", "conversation_id", "c", "c12d3a4b5c6d", also=ALIASES
     ),
     model=Conversation,
     example=EXAMPLE,
@@ -136,7 +136,7 @@ CONVERSATION = Resource(
             answers={200: "How to come in.", 400: "What was sent is not valid; `message` tells why."},
             body="object",
             body_schema=schema(),
-            examples={"in writing": {"pal_id": "pcb7a34da5fe", "chat": True}},
+            examples={"in writing": {"conversation_name": "Before the visit", "pal_id": "pa5ad6596ef5", "chat": True}},
             differs=(
                 "Both vocabularies are taken in one route and all four ids are answered: clients of every age send and "
                 "read theirs. Two spellings with different values are 400.",
