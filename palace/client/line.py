@@ -24,14 +24,14 @@ MOST_BYTES = 16 * 2**20
 class Line:
     """One person's way into a conversation. One thread may listen while another one sends."""
 
-    def __init__(self, url: str, key: str, conversation_id: str) -> None:
-        """`url` is the server's, as Remote has it."""
+    def __init__(self, url: str, key: str, conversation_id: str, after: int = -1) -> None:
+        """`url` is the server's, as Remote has it. What is old comes first if it is behind `after`."""
         self.conversation_id = conversation_id
         self.url = url
         self._key = key
         self._address = f"{url.replace('http', 'ws', 1)}/c/{quote(conversation_id, safe='')}/ws"
         self._participant = Ids().new("terminal-", 16)
-        self._newest, self._copies = -1, 0
+        self._newest, self._copies = after, 0
         self._is_closed = threading.Event()
         self._socket: ClientConnection | None = None
         self._moved = threading.Condition()
@@ -101,7 +101,7 @@ class Line:
 
         query = {"participant": self._participant}
         if self._newest >= 0:
-            query["after"] = str(max(self._newest - 1, 0))
+            query["after"] = str(self._newest - min(self._copies, 1))
         known = (self._newest, self._copies)
         headers = {"x-api-key": self._key}
         agent = f"palace/{__version__}"

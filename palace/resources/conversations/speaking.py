@@ -141,10 +141,15 @@ async def _turn(rooms: Rooms, room: Room, seconds: float) -> Reply:
 
 
 def _status(room: Room, turn_idx: int) -> str:
-    """`ready`, `pending`, or `waiting_for_tool_result` when only the client can go on."""
+    """`ready`, `pending`, or `waiting_for_tool_result` when only the client can go on.
+
+    What the PAL says by itself, such as a greeting that the model writes, belongs to the turn before.
+    """
     state = room.state
-    if state.is_over or state.turn is None or state.turn_idx != turn_idx:
+    if state.is_over or state.turn_idx != turn_idx:
         return "ready"
+    if state.turn is None:
+        return "ready" if state.thinking is None else "pending"
     waits = any(not call.is_late and not call.tool_id for call in state.calls.values())
     return "waiting_for_tool_result" if waits and state.thinking is None else "pending"
 
