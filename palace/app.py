@@ -17,8 +17,8 @@ import uvloop
 from palace import __version__
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
 from palace.addresses import parse_networks
+from palace.api.connections import SOCKETS, Connection, DroppableConnection
 from palace.api.emulator import Emulator
-from palace.api.faults import DroppableConnection
 from palace.api.server import build_application, counted_routes
 from palace.audit import Chain, Deed
 from palace.changes import Feed
@@ -44,7 +44,7 @@ from palace.rates import Rates, keep_sharing
 from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.resources.stock import plant_sample, plant_stock
-from palace.sealed import open_chain
+from palace.sealed import open_chain, open_meeting_key
 from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.serving import Server, listen, shown_host
 from palace.settings import InvalidSetting, Settings, load_settings
@@ -102,7 +102,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
     meter = meter or Meter()
-    store, vault, chain = await _open_sealed(settings, meter, clock, ids)
+    store, vault, chain, meeting_key = await _open_sealed(settings, meter, clock, ids)
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -125,18 +125,23 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         changes=Feed(Ids().new("", 12)),
         meter=meter,
         rates=_rates(settings, store),
+        meeting_key=meeting_key,
     )
 
 
-async def _open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain]:
-    """The store, and what opens the secrets in it. For a database elsewhere a key is made once that was reached."""
+async def _open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain, bytes]:
+    """The store, what opens the secrets in it, and the server's own keys that lie in it.
+
+    For a database elsewhere a key is made once that was reached.
+    """
     found = None if settings.database else _keys(settings, ids)
     store = await _open_store(settings, meter)
     try:
         found = found or _keys(settings, ids)
         vault = Vault(found.keys, ids)
         try:
-            return store, vault, await open_chain(store, vault, clock, ids)
+            chain = await open_chain(store, vault, clock, ids)
+            return store, vault, chain, await open_meeting_key(store, vault, ids)
         except VaultError as error:
             raise _wrong_key(settings, found) from error
     except BaseException:
@@ -338,8 +343,8 @@ async def _answer(
     application = build_application(RESOURCES, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
         application,
-        http="httptools" if emulator.faults is None else DroppableConnection,
-        ws="none",  # Whatever is installed beside: a request to change the protocol is answered as any other.
+        http=Connection if emulator.faults is None else DroppableConnection,
+        **SOCKETS,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -359,6 +364,7 @@ async def _answer(
         log.info("draining", seconds=settings.drain_seconds)
         working.cancel()  # Jobs are begun anew elsewhere, or at the next start.
         services.changes.end()
+        rooms.stop()
 
     server = Server(config, started, drain, settings.drain_seconds, worker)
     try:

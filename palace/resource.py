@@ -33,6 +33,9 @@ class Talks(Protocol):
     async def happened(self, document: int, id: str, owner: int, what: Any) -> None:
         """Something happened to a conversation, one of `palace.conversation.events`. Raises StorageFailure."""
 
+    def forget_all(self) -> None:
+        """The store was set back: what is in memory is not true any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -59,6 +62,8 @@ class Services:
     meter: Meter = field(default_factory=Meter)
     rates: Rates | None = None
     """how many requests each key may make; None for any number"""
+    meeting_key: bytes = b""
+    """signs the tokens with which people come into private conversations"""
     talks: Talks | None = None
     """the conversations that go on; None where nobody talks, as in commands on a data folder"""
 

@@ -12,6 +12,7 @@ from palace.conversation.events import (
     Joined,
     Left,
     Lost,
+    LostTouch,
     ModelAnswered,
     ModelFailed,
     ModelSpoke,
@@ -31,6 +32,8 @@ MAX_CALL = "max_call_duration reached"
 LEFT = "participant_left_timeout reached"
 ABSENT = "participant_absent_timeout reached"
 IDLE = "idle_end_behavior reached"
+AWAY = "away "
+"""With the person's name behind it: the timer of somebody who may have left."""
 UNKNOWN_OUTCOME = "The server was restarted meanwhile: nobody knows whether the call was carried out."
 
 
@@ -61,6 +64,9 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
             _joined(stage, what)
         case Left():
             _left(stage, what)
+        case LostTouch():
+            if what.participant in state.people:
+                stage.wake_in(AWAY + what.participant, what.seconds)
         case Said():
             said(stage, what)
         case EchoAsked():
@@ -99,8 +105,10 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
 
 
 def _joined(stage: Stage, what: Joined) -> None:
-    state = stage.state
-    if what.participant in state.people:
+    """A person is there, unless so many are as may be (contract 13.4); one who was away is back."""
+    state, most = stage.state, stage.script.most_people
+    stage.forget(AWAY + what.participant)
+    if what.participant in state.people or (most and len(state.people) >= most):
         return
     state.people.append(what.participant)
     stage.forget("left", "absent")
@@ -115,6 +123,7 @@ def _left(stage: Stage, what: Left) -> None:
     if what.participant not in state.people:
         return
     state.people.remove(what.participant)
+    stage.forget(AWAY + what.participant)
     if not state.people:
         stage.forget("idle")
         if stage.script.left_seconds <= 0:
@@ -157,6 +166,8 @@ def _time_came(stage: Stage, timer: str) -> None:
                 model_failed(stage, ModelFailed(state.thinking.inference_id, "timeout", problem))
         case "idle":
             _silent_for_long(stage)
+        case _ if timer.startswith(AWAY):
+            _left(stage, Left(timer.removeprefix(AWAY)))
 
 
 def _silent_for_long(stage: Stage) -> None:

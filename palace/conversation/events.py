@@ -21,6 +21,14 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class LostTouch:
+    """Nobody knows whether a person is still there: unless they come in again in this time, they have left."""
+
+    participant: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """A person said something, and is done with it."""
 
@@ -141,6 +149,7 @@ class EndAsked:
 What = (
     Joined
     | Left
+    | LostTouch
     | Said
     | EchoAsked
     | InterruptAsked

@@ -74,6 +74,7 @@ class Script:
     left_seconds: int = 0
     absent_seconds: int = 300
     context_tokens: int = 32_000
+    most_people: int = 0
 
     def tool(self, name: str) -> Tool | None:
         """The tool with this name."""

@@ -453,6 +453,19 @@ VALUES (:document, 0, :wake_at, :state, :script, :given);
 -- How far a conversation has come, and what it was given.
 SELECT number, state, script, given FROM conversations WHERE document = :document;
 
+-- name: find_conversation
+-- A conversation by its id alone, whoever owns it.
+SELECT seq, id, owner FROM documents WHERE kind = 'conversation' AND id = :id AND deleted_at IS NULL;
+
+-- name: moved_conversations
+-- Of documents, each with a number of steps, those of conversations that are not at that step any more, or gone.
+SELECT known.document FROM (
+    SELECT CAST(value ->> 0 AS bigint) AS document, CAST(value ->> 1 AS bigint) AS number
+    FROM json_array_elements(CAST(:known AS json))
+) AS known
+LEFT JOIN conversations ON conversations.document = known.document
+WHERE conversations.number IS DISTINCT FROM known.number;
+
 -- name: put_conversation
 -- One step further. Changes no row when another server was faster, or when the conversation is gone.
 UPDATE conversations SET number = :number + 1, wake_at = :wake_at, state = :state

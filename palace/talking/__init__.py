@@ -9,7 +9,7 @@ from palace.talking.given import Given
 from palace.talking.keeping import logged
 from palace.talking.listeners import Listener
 from palace.talking.models import Models
-from palace.talking.rooms import Gone, Place, Room, Rooms
+from palace.talking.rooms import BY_HTTP, Gone, Place, Room, Rooms
 from palace.talking.thinking import Think
 
-__all__ = ["Deliver", "Given", "Gone", "Listener", "Models", "Place", "Room", "Rooms", "Think", "logged"]
+__all__ = ["BY_HTTP", "Deliver", "Given", "Gone", "Listener", "Models", "Place", "Room", "Rooms", "Think", "logged"]

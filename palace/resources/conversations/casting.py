@@ -49,7 +49,7 @@ async def cast(new: NewConversation, tx: Transaction, account: int) -> tuple[Giv
         "objectives": await _objectives(tx, document["objectives_id"], account),
         "guardrails": tuple([_guardrail(one) async for one in _guardrails(tx, document, account)]),
     }
-    return Given(pinned(pal), tools, new.callback_url), face, parts
+    return Given(pinned(pal), tools, new.callback_url, new.is_private), face, parts
 
 
 async def _all(tx: Transaction, kind: str, ids: list[str], account: int) -> AsyncIterator[tuple[str, Record]]:
@@ -86,6 +86,7 @@ def script(
         max_call_seconds=min(asked.max_call_duration, MOST_SECONDS),
         left_seconds=left if left is not None else CHAT_LEFT_SECONDS if new.is_chat else 0,
         absent_seconds=asked.participant_absent_timeout,
+        most_people=new.max_participants - 1 if new.max_participants else 0,
         **parts,
     )
 

@@ -14,13 +14,11 @@ from palace.conversation.heard import NotUnderstood, heard
 from palace.conversation.wire import copies
 from palace.errors import BadRequest, ClientError, Detail
 from palace.resource import Document, Resource, Services
-from palace.talking import Gone, Place, Room, Rooms
+from palace.talking import BY_HTTP, Gone, Place, Room, Rooms
 from palace.validation import Model, problems_of, refuse
 from palace.verbs.queries import whole_number
 from palace.verbs.reading import own
 
-BY_HTTP = "http"
-"""The one person that all requests of a conversation are."""
 MOST_SECONDS = 25
 """Shorter than what proxies and the server itself give a request."""
 MOST_MESSAGES = 1000
