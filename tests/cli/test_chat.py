@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,6 +174,7 @@ def test_a_call_that_no_command_answers_is_told_and_another_client_may_answer_it
                 path = f"/v2/conversations/{conversation['conversation_id']}/messages"
                 for message in api.get(path).json()["data"]:
                     if message["event_type"] == "conversation.tool_call":
+                        time.sleep(1)  # So that it is noticed that nobody answers.
                         result = {"tool_call_id": message["properties"]["tool_call_id"], "output": "Two are free."}
                         ends.append(
                             api.post(path, json={"event_type": "conversation.tool_result", "properties": result})
@@ -184,6 +186,10 @@ def test_a_call_that_no_command_answers_is_told_and_another_client_may_answer_it
     ends.append(None)
     page.join()
     assert done.stdout == "The tool answered: “Two are free.”.\n"
+    assert done.stderr == (
+        f"palace: The PAL waits for the result of {tool}, and goes on without it in some seconds. "
+        f"--tool {tool}=COMMAND answers it.\n"
+    )
 
 
 # --- What goes wrong --------------------------------------------------------------------------------------------------

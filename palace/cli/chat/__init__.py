@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from palace.cli.chat.screen import PROMPT, JsonLines, Text
+from palace.cli.chat.screen import PROMPT, JsonLines, Text, typed_so_far
 from palace.cli.chat.talk import Talk, wake_reader
 from palace.cli.chat.tools import commands_of
 from palace.cli.remote import DEFAULT_URL, Key, Url, connected, fail, name_of
@@ -83,6 +83,8 @@ def _resumed(remote: Remote, id: str, pal_id: str) -> str:
         raise RemoteError(f"Conversation {id} is one of the PAL {found['pal_id']}, not of {pal_id}.")
     if found["status"] != "active":
         raise RemoteError(f"Conversation {id} has ended. Leave --conversation out to begin another one.")
+    if sys.stderr.isatty():
+        typer.echo(f"Conversation {id} goes on. {HOW_TO_LEAVE}", err=True)
     return id
 
 
@@ -154,8 +156,7 @@ def _heard(talk: Talk, wait: Callable[[], None]) -> bool:
 
 def _typed(talk: Talk, text: Text) -> str | None:
     """What a person types; None when they leave, or the conversation has ended meanwhile."""
-    import readline  # noqa: F401 - so that a line can be edited
-
+    typed_so_far()  # Whoever has a line editor has it loaded now, and `input` uses it.
     was_interrupted = False
     while True:
         text.is_prompting = True

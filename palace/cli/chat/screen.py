@@ -118,12 +118,19 @@ class Text:
         if not self.is_prompting:
             self._console.print(_printable(text), style=style)
             return
-        import readline
-
         sys.stdout.write(CLEAR_LINE)
         self._console.print(_printable(text), style=style)
-        sys.stdout.write(PROMPT + readline.get_line_buffer())
+        sys.stdout.write(PROMPT + typed_so_far())
         sys.stdout.flush()
+
+
+def typed_so_far() -> str:
+    """What stands on the line that a person is typing; nothing in a Python without a line editor."""
+    try:
+        import readline
+    except ImportError:
+        return ""
+    return readline.get_line_buffer()
 
 
 def _printable(text: str) -> str:

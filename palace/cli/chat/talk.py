@@ -29,7 +29,7 @@ class Talk:
         self._turn_idx = 0
         self._has_met_pal = False
         self._unanswered: dict[str, str] = {}
-        """names of tools by the ids of calls that no command answers"""
+        """names of tools by the ids of calls of this turn that no command answers"""
         self._failure: RemoteError | None = None
         self.is_over = False
         """whether the conversation has ended, or was left"""
@@ -51,6 +51,7 @@ class Talk:
     def say(self, text: str) -> None:
         """Say something, and wait until the turn is over and all of it is shown."""
         before, self.problem = self._turn_idx, ""
+        self._unanswered.clear()
         self._line.send("conversation.respond", text=text)
         self._wait(
             lambda: self._turn_idx > before or self.is_over or bool(self.problem),
@@ -90,10 +91,13 @@ class Talk:
 
     def leave(self, *, ends_it: bool) -> None:
         """Go; without a person the conversation ends by itself after a while."""
-        if ends_it and not self.is_over:
-            self._remote.end(self._line.conversation_id)
-            self._thread.join(SECONDS_TO_CATCH_UP)  # What comes last is shown, too.
-        self._line.close()
+        try:
+            if ends_it and not self.is_over:
+                self._remote.end(self._line.conversation_id)
+                if self._thread.is_alive():
+                    self._thread.join(SECONDS_TO_CATCH_UP)  # What comes last is shown, too.
+        finally:
+            self._line.close()
 
     @property
     def is_done(self) -> bool:
