@@ -151,7 +151,8 @@ class Endpoint:
     `path` is relative to the collection, with `{id}` for the object's id. `answers` maps a status to its meaning; what
     the 200 holds is a document, a page of them, or what `answer_schema` says. `required` are members of the body that
     only the newer family of routes demands. An `object` is a body of the operation's own, described by `body_schema`;
-    an `optional` one may be left out. `number` in the path is that of a revision or a draft.
+    an `optional` one may be left out. Where it `streams`, the 200 is server-sent events, always or when the header
+    `Accept` asks for them. `number` in the path is that of a revision or a draft.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -167,6 +168,7 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     answers_with: Literal["document", "page"] = "document"
     answer_schema: Mapping[str, Any] | None = None
+    streams: Literal["never", "asked", "always"] = "never"
     examples: Mapping[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     """where this server differs from the published one or had to choose, and why: for the compatibility page"""

@@ -222,10 +222,10 @@ class _Line:
             if self._key is not None:
                 await authenticate(self._key, self._services.store.reading)
             await still_there(self._rooms, self._room, self._participant)
-        except ClientError:
-            return False
         except (StorageFailure, Gone):
             """Nobody can tell, or somebody else does."""
+        except ClientError:
+            return False
         return True
 
     async def _tell_presence(self) -> None:

@@ -20,6 +20,7 @@ from palace.conversation import Command, Event, Line, Script, State, react, scri
 from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
 from palace.conversation.events import Lost, LostTouch, ModelSpoke, TimeCame, What
 from palace.conversation.state import state_of, stored_state
+from palace.errors import InvalidId
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
 from palace.talking.given import Given, given_of
@@ -46,8 +47,12 @@ BY_HTTP = "(http)"
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
 
 
-class Gone(Exception):
-    """The conversation is deleted."""
+class Gone(InvalidId):
+    """400: the conversation is deleted."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("Invalid conversation_id")
+        self.id = id
 
 
 class Place(NamedTuple):
