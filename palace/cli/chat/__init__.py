@@ -41,7 +41,10 @@ def chat(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Talk to a PAL, here or through a pipe: each line of standard input is a turn."""
+    """Talk to a PAL, here or through a pipe.
+
+    Each line of standard input is a turn.
+    """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
     commands = commands_of(tool or [])
     if conversation and (greeting or context):
