@@ -12,6 +12,7 @@ import orjson
 from palace import verbs
 from palace.call import Call, Reply
 from palace.conversation.events import EndAsked
+from palace.etags import tags_in
 from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
 from palace.resources.conversations.making import create
 from palace.resources.conversations.request import schema
@@ -22,7 +23,7 @@ from palace.validation import Model
 from palace.verbs.deleting import erase, take_away
 from palace.verbs.guards import refuse_stale
 from palace.verbs.queries import is_dry_run
-from palace.verbs.reading import own
+from palace.verbs.reading import own, version_headers
 from palace.verbs.writing import Outcome, carry_out
 from palace.vocabulary import aliases
 
@@ -50,6 +51,7 @@ STAMPS = (
     Stamp("status", {"enum": ["active", "ended"]}, initial="active"),
     Stamp("conversation_url", TEXT, initial=""),
     Stamp("pal_revision", {"type": "integer", "description": "The revision of the PAL that it keeps."}, initial=0),
+    Stamp("events", {"type": ["array", "null"], "items": {"type": "object"}, "description": "Null unless asked for."}),
 )
 
 
@@ -59,10 +61,9 @@ STAMPS = (
 async def read(resource: Resource, call: Call, services: Services) -> Reply:
     """The conversation; with `?verbose=true` also what happened in it, and why it ended."""
     if not verbs.flag(call.query, "verbose"):
-        reply = await verbs.read(resource, call, services)
-        if reply.status != 200:
-            return reply
-        return Reply(200, orjson.dumps({**orjson.loads(reply.document), "events": None}), reply.headers)
+        return await verbs.read(resource, call, services)
+    if call.if_none_match is not None:
+        tags_in(call.if_none_match, "If-None-Match")  # The tag does not tell what happened.
     async with services.store.reading.snapshot() as tx:
         record = await tx.get(resource.kind, call.ids["id"], call.account.id)
         if record is None:
@@ -70,7 +71,7 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
         events = [orjson.loads(one.body) for one in await tx.conversations.logged(record.seq, "event")]
     ends = (one["properties"]["shutdown_reason"] for one in events if one["event_type"] == "system.shutdown")
     said = {**orjson.loads(record.body), "shutdown_reason": next(ends, None), "events": events}
-    return Reply(200, orjson.dumps(said))
+    return Reply(200, orjson.dumps(said), version_headers(record.etag, record.revision))
 
 
 async def end(resource: Resource, call: Call, services: Services) -> Reply:

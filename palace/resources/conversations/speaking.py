@@ -80,7 +80,7 @@ async def hear_events(resource: Resource, call: Call, services: Services) -> Rep
 def _known(call: Call) -> int | None:
     """The number of the newest message that the client has: what it says itself, or what its EventSource says."""
     said = call.last_event_id or call.query.get("after") or ""
-    if said and not (said.isdecimal() and len(said) <= DIGITS):
+    if said and not (said.isdecimal() and said.isascii() and len(said) <= DIGITS):
         problem = "after and Last-Event-ID take the seq of the newest message that you have, a whole number."
         raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
     return int(said) if said else None
