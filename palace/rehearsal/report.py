@@ -112,7 +112,7 @@ def _shortened(line: Mapping[str, Any]) -> Report:
     return {**line, "content": content if len(content) <= LONGEST_LINE else f"{content[: LONGEST_LINE - 1]}…"}
 
 
-# --- For machines that wait --------------------------------------------------------------------------------------------
+# --- For machines that wait ------------------------------------------------------------------------------------------
 
 
 def junit_of(report: Mapping[str, Any]) -> bytes:
