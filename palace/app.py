@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,18 +20,20 @@ from palace.addresses import parse_networks
 from palace.api.emulator import Emulator
 from palace.api.faults import DroppableConnection
 from palace.api.server import build_application, counted_routes
-from palace.audit import Chain, Deed
+from palace.audit import Deed
 from palace.changes import Feed
 from palace.clock import Clock, parse_moment, timestamp
+from palace.config_files import MissingVariables, resolved
+from palace.engines.base import Means
+from palace.engines.local import installed_weights
+from palace.engines.models import Models
+from palace.engines.scripts import InvalidScript, read_script
+from palace.engines.table import DEFAULT, InvalidTable, read_table
 from palace.faults import Plan
 from palace.fetching import Fetcher
 from palace.folder import (
-    DATABASE,
     FIRST_KEY,
-    MasterKeys,
     held,
-    make_private_folder,
-    master_keys,
     refuse_unfinished_restore,
 )
 from palace.forgetting import keep_forgetting
@@ -40,20 +42,19 @@ from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
 from palace.logs import configure_logs
 from palace.metrics import Meter
+from palace.opening import open_sealed
 from palace.rates import Rates, keep_sharing
 from palace.resource import Services
-from palace.resources import RESOURCES
+from palace.resources import RESOURCES, resources_with
 from palace.resources.stock import plant_sample, plant_stock
-from palace.sealed import open_chain
-from palace.seeding import plant_seed, read_plan_file, read_seed
+from palace.seeding import plant_seed, read_file, read_plan_file, read_seed
 from palace.serving import Server, listen, shown_host
 from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
-from palace.storage import SqliteStore, Store
-from palace.talking import Deliver, Models, Rooms, Think
+from palace.storage import Store
+from palace.talking import Deliver, ModelOf, Rooms, Think
 from palace.tracing import CannotTrace, Tracing, open_tracing
-from palace.vault import Vault, VaultError
 from palace.workers import Worker, supervise
 
 T = TypeVar("T")
@@ -94,15 +95,17 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     What is counted goes to `meter`, where there is one. The data folder is made where something will lie in it.
 
     Raises OSError, FolderInUse, VaultError, StorageFailure, NewerSchema and OlderSchema when the folder or what lies in
-    it cannot be used, and InvalidSkillsFile.
+    it cannot be used, and InvalidSetting for a file of skills, models or a script.
     """
     if not settings.ephemeral and not settings.database:
         refuse_unfinished_restore(settings.data)
     ids = Ids(settings.id_seed)
     clock = Clock(parse_moment(settings.fixed_time) if settings.fixed_time else None)
     skills = load_skills(settings.skills_file)
+    fetcher = Fetcher(parse_networks(settings.allow_private_addresses))
+    models = _models(settings, Means(fetcher, clock, ids))
     meter = meter or Meter()
-    store, vault, chain = await _open_sealed(settings, meter, clock, ids)
+    store, vault, chain = await open_sealed(settings, meter, clock, ids)
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -118,9 +121,10 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         limits=limits,
         settings=settings,
         chain=chain,
-        fetcher=Fetcher(parse_networks(settings.allow_private_addresses)),
+        fetcher=fetcher,
+        models=models,
         url=url,
-        kinds={resource.kind: resource for resource in RESOURCES},
+        kinds={resource.kind: resource for resource in resources_with(models.table.names)},
         skills=skills,
         changes=Feed(Ids().new("", 12)),
         meter=meter,
@@ -128,63 +132,31 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     )
 
 
-async def _open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain]:
-    """The store, and what opens the secrets in it. For a database elsewhere a key is made once that was reached."""
-    found = None if settings.database else _keys(settings, ids)
-    store = await _open_store(settings, meter)
+def _models(settings: Settings, means: Means) -> Models:
+    """The language models. Raises InvalidSetting."""
+    return Models(
+        _read("models", settings.models, read_table),
+        means,
+        _read("scripted_model", settings.scripted_model, read_script),
+        installed_weights(settings.local_weights),
+        takes_scripts=settings.pal_scripts,
+    )
+
+
+def _read(name: str, path: str, read: Callable[[Any], T]) -> T | None:
+    """What a file of the operator says; `${env:NAME}` stands for a variable. None without a file."""
+    if not path:
+        return None
     try:
-        found = found or _keys(settings, ids)
-        vault = Vault(found.keys, ids)
-        try:
-            return store, vault, await open_chain(store, vault, clock, ids)
-        except VaultError as error:
-            raise _wrong_key(settings, found) from error
-    except BaseException:
-        await store.close()
-        raise
-
-
-def _keys(settings: Settings, ids: Ids) -> MasterKeys:
-    """The master keys; the folder is made where the database or the keys lie in it, readable by its owner only."""
-    lies_elsewhere = settings.database and (settings.master_key or settings.master_key_file)
-    if not settings.ephemeral and not lies_elsewhere:
-        make_private_folder(settings.data)
-    return master_keys(settings, ids)
+        return read(resolved(read_file(Path(path)), environment()))
+    except (ValueError, MissingVariables, InvalidTable, InvalidScript) as error:
+        raise InvalidSetting(f"{name}: {path} cannot be used: {error}") from error
 
 
 def _rates(settings: Settings, store: Store) -> Rates | None:
     if not settings.rate_limit:
         return None
     return Rates(settings.rate_limit, settings.rate_burst, is_shared=store.is_shared)
-
-
-def _wrong_key(settings: Settings, found: MasterKeys) -> VaultError:
-    """What to tell when the keys do not open what is in the database. A key file that was made just now is removed."""
-    where = "All servers on one database need the same key." if settings.database else ""
-    if found.file and found.is_new:
-        found.file.unlink()
-        return VaultError(f"{found.file} is missing. Only it opens the secrets in this database: put it there. {where}")
-    database = "this database" if settings.database else settings.data / DATABASE
-    problem = f"{found.source} is not the key that sealed the secrets in {database}."
-    return VaultError(f"{problem} Put that key back, or the database that belongs to this one. {where}".strip())
-
-
-async def _open_store(settings: Settings, meter: Meter) -> Store:
-    most = settings.most_waiting_writes
-    if not settings.database:
-        path = None if settings.ephemeral else settings.data / DATABASE
-        migrations = settings.migrate
-        return SqliteStore(path, durability=settings.durability, migrations=migrations, most_waiting=most, meter=meter)
-    from palace.storage.postgres import open_postgres  # Who has no PostgreSQL need not wait for its client to load.
-
-    return await open_postgres(
-        settings.database,
-        most_connections=settings.database_connections,
-        statement_seconds=settings.database_seconds,
-        most_waiting=most,
-        meter=meter,
-        migrations=settings.migrate,
-    )
 
 
 async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
@@ -197,7 +169,7 @@ async def prepare(settings: Settings, services: Services) -> tuple[str, bool]:
         await plant_sample(account, services)
     if settings.seed:
         path = Path(settings.seed)
-        await plant_seed(path, read_seed(path, RESOURCES, environment()), account, services)
+        await plant_seed(path, read_seed(path, tuple(services.kinds.values()), environment()), account, services)
     if settings.api_key:
         await ensure_key(settings.api_key, account, services)
         return settings.api_key, False
@@ -302,6 +274,9 @@ async def _prepared(settings: Settings, services: Services) -> Greeting:
     if services.vault.has_older_keys:
         log = structlog.get_logger("palace")
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
+    if services.models.otherwise != DEFAULT:
+        log = structlog.get_logger("palace")
+        log.info("models that --models does not name are played by another", model=services.models.otherwise)
     async with services.store.turn():
         return Greeting(services.url, *await prepare(settings, services))
 
@@ -310,6 +285,22 @@ def _log_end(task: "asyncio.Task[None]") -> None:
     """What is done beside goes on until it is cancelled; when it broke, somebody should know."""
     if not task.cancelled() and (error := task.exception()) is not None:
         structlog.get_logger("palace").error("work beside the requests ended", exc_info=error)
+
+
+def _beside(services: Services, rooms: Rooms) -> Iterator[Coroutine[Any, Any, None]]:
+    """What is done beside the requests for as long as the server runs; jobs come first."""
+    yield keep_working(JOBS, services)
+    yield keep_forgetting(services)
+    yield rooms.keep_talking()
+    if services.rates is not None and services.store.is_shared:
+        yield keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
+
+
+def _begin(works: Iterable[Coroutine[Any, Any, None]]) -> list["asyncio.Task[None]"]:
+    tasks = [asyncio.create_task(work) for work in works]
+    for task in tasks:
+        task.add_done_callback(_log_end)
+    return tasks
 
 
 async def _answer(
@@ -324,7 +315,7 @@ async def _answer(
     tracing = _tracing(settings)
     services.meter.begin(os.getpid())
     await services.store.listen(services.changes)
-    rooms = Rooms(services, Think(Models(services)), Deliver(services))
+    rooms = Rooms(services, Think(ModelOf(services.models, services)), Deliver(services))
     services = replace(services, talks=rooms)
     emulator = await _emulator(settings, services)
 
@@ -335,7 +326,8 @@ async def _answer(
         log.info("listening", url=services.url)
         on_start()
 
-    application = build_application(RESOURCES, services, settings, lambda: not server.is_draining, emulator, tracing)
+    resources = tuple(services.kinds.values())
+    application = build_application(resources, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
         application,
         http="httptools" if emulator.faults is None else DroppableConnection,
@@ -347,13 +339,7 @@ async def _answer(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    working = asyncio.create_task(keep_working(JOBS, services))
-    beside = [working, asyncio.create_task(keep_forgetting(services)), asyncio.create_task(rooms.keep_talking())]
-    if services.rates is not None and services.store.is_shared:
-        sharing = keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
-        beside.append(asyncio.create_task(sharing))
-    for task in beside:
-        task.add_done_callback(_log_end)
+    working, *_ = beside = _begin(_beside(services, rooms))
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
@@ -367,6 +353,7 @@ async def _answer(
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await services.models.close()
         await services.store.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from palace.ids import Ids
-from palace.json_patch import format_pointer
+from palace.json_patch import format_pointer, parse_pointer
 from palace.resource import Document, Problem, Resource, Secret, value_at
 from palace.storage import Transaction
 from palace.vault import Vault, VaultError
@@ -102,6 +102,18 @@ class Sealer:
                 if sealed is not None and self.vault.open(sealed, place) == secret:
                     return ref
         return None
+
+
+async def unmasked(kind: str, id: str, document: Document, refs: Refs, tx: Transaction, vault: Vault) -> Document:
+    """The document with its secrets in the place of their masks, for whoever sends them where they belong.
+
+    A secret that is gone for good stays masked. Raises VaultError.
+    """
+    for pointer, ref in refs.items():
+        sealed = await tx.get_secret(ref)
+        if sealed is not None:
+            document = _with_value(document, parse_pointer(pointer), vault.open(sealed, f"{kind}/{id}{pointer}"))
+    return document
 
 
 def _problem_with_mask(

@@ -11,6 +11,7 @@ from palace.audit import Chain
 from palace.call import Call, Reply
 from palace.changes import Feed
 from palace.clock import Clock
+from palace.engines.models import Models
 from palace.errors import ClientError, InvalidId, ReadOnlyObject
 from palace.fetching import Fetcher
 from palace.ids import Ids
@@ -46,6 +47,8 @@ class Services:
     settings: Settings
     chain: Chain
     fetcher: Fetcher = field(default_factory=Fetcher)
+    models: Models = field(default_factory=Models)
+    """the language models"""
     url: str = ""
     """under which clients reach the server: absolute addresses in documents begin with it"""
     kinds: Mapping[str, "Resource"] = field(default_factory=dict)

@@ -52,11 +52,16 @@ def schema_problems(schema: Mapping[str, Any], value: Any) -> list[Problem]:
     """Every reason why the value does not fit the schema, of very many the first ones; nothing of the value appears in
     them.
     """
-    errors = _validator(orjson.dumps(schema)).iter_errors(value)
     try:
-        found = list(islice((problem for error in errors for problem in _problems(error)), MOST_PROBLEMS))
+        return problems_found(_validator(orjson.dumps(schema)), value, "skill")
     except RecursionError:  # A `$ref` that leads back to itself.
         return [Problem((), "rule", "Does not fit the schema of the skill ($ref).")]
+
+
+def problems_found(validator: "Draft202012Validator", value: Any, whose: str) -> list[Problem]:
+    """What a validator finds, in the API's own words. Raises what the validator raises."""
+    errors = validator.iter_errors(value)
+    found = islice((problem for error in errors for problem in _problems(error, whose)), MOST_PROBLEMS)
     return list({(problem.pointer, problem.text): problem for problem in found}.values())
 
 
@@ -69,7 +74,7 @@ def _validator(schema: bytes) -> "Draft202012Validator":
     return Draft202012Validator(orjson.loads(schema), registry=Registry())
 
 
-def _problems(error: "ValidationError") -> Iterator[Problem]:
+def _problems(error: "ValidationError", whose: str) -> Iterator[Problem]:
     place: Sequence[str | int] = tuple(error.absolute_path)
     keyword, limit = str(error.validator), error.validator_value
     if keyword == "required":
@@ -79,7 +84,7 @@ def _problems(error: "ValidationError") -> Iterator[Problem]:
         explained = f"Unknown field. There are: {', '.join(error.schema.get('properties', {})) or 'none'}."
         yield from _each(place, _unknown(error), "unknown_field", "Unknown field.", explained)
     else:
-        yield _problem(tuple(place), keyword, limit, error.instance)
+        yield _problem(tuple(place), keyword, limit, error.instance, whose)
 
 
 def _each(
@@ -96,7 +101,7 @@ def _unknown(error: "ValidationError") -> list[str]:
     return [name for name in error.instance if name not in named and not any(re.search(one, name) for one in patterns)]
 
 
-def _problem(place: tuple[str | int, ...], keyword: str, limit: Any, value: Any) -> Problem:
+def _problem(place: tuple[str | int, ...], keyword: str, limit: Any, value: Any, whose: str) -> Problem:
     if value is None and keyword in {"type", "enum", "const"}:
         return Problem(place, "null", "Field may not be null.")
     if keyword == "type":
@@ -111,4 +116,4 @@ def _problem(place: tuple[str | int, ...], keyword: str, limit: Any, value: Any)
         return Problem(place, code, text.format(limit), facts={fact: limit})
     if keyword == "pattern":
         return Problem(place, "pattern", "String does not match expected pattern.", facts={"pattern": limit})
-    return Problem(place, "rule", f"Does not fit the schema of the skill ({keyword}).")
+    return Problem(place, "rule", f"Does not fit the schema of the {whose} ({keyword}).")

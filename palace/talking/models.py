@@ -1,13 +1,22 @@
-"""TEMP"""
+"""Which model a conversation is thought by: that of its PAL as it was when the conversation began."""
 
-from palace.engines.base import Means
-from palace.engines.scripted import ScriptedModel
-from palace.engines.scripts import Script
+from palace.engines import LanguageModel
+from palace.engines.models import Models, open_model
+from palace.masks import unmasked
+from palace.resource import Services, value_at
+from palace.talking.rooms import Room
 
 
-class Models:
-    def __init__(self, services):
-        self._m = ScriptedModel(Script((), 20), Means())
+class ModelOf:
+    """Opens a conversation's model; the secrets of its PAL are opened for that and kept nowhere."""
 
-    async def __call__(self, room):
-        return self._m
+    def __init__(self, models: Models, services: Services) -> None:
+        self._models = models
+        self._services = services
+
+    async def __call__(self, room: Room) -> LanguageModel:
+        """The model. Raises VaultError."""
+        pal = room.given.pal
+        reading, vault = self._services.store.reading, self._services.vault
+        document = await unmasked(pal.kind, pal.id, pal.document, pal.refs, reading, vault)
+        return open_model(value_at(document, ("layers", "llm")), self._models)

@@ -325,7 +325,7 @@ def test_a_failure_tells_whether_another_try_makes_sense(outside: Site, status: 
 def test_a_connection_that_breaks_may_be_tried_again(outside: Site) -> None:
     outside.pages["/cut"] = cut_off
     error = failed(outside.url("/cut"))
-    assert (error.text, error.is_temporary) == ("pictures.example could not be reached.", True)
+    assert (error.text, error.is_temporary) == ("pictures.example broke off, or did not speak HTTP.", True)
     assert failed("http://pictures.example:1/").is_temporary
 
 

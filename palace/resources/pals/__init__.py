@@ -3,15 +3,19 @@
 `/v2/pals` and the older `/v2/personas` are the same objects in two vocabularies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 
 from palace import verbs
 from palace.call import Call, Reply
+from palace.engines.models import SCRIPT
+from palace.engines.scripted import NAME as SCRIPTED
+from palace.engines.scripts import InvalidScript, read_script
+from palace.engines.table import BUILT_IN
 from palace.json_patch import Operation
 from palace.resource import (
     Claim,
@@ -95,29 +99,40 @@ class Pal(Model):
 # --- Rules ------------------------------------------------------------------------------------------------------------
 
 
-def rules(pal: Pal) -> Iterator[Problem]:
-    """What must hold between members."""
+def rules(pal: Pal, hosted: Collection[str] = BUILT_IN) -> Iterator[Problem]:
+    """What must hold between members. `hosted` are names of models that the operator has besides `tavus-…`."""
     if pal.pipeline_mode == "full" and not pal.system_prompt.strip():
         yield Problem(("system_prompt",), "missing", "Missing data for required field.")
     if pal.layers.llm is not None:
-        yield from _llm_rules(pal.layers.llm)
+        yield from _llm_rules(pal.layers.llm, hosted)
     if pal.layers.tts is not None:
         yield from _tts_rules(pal.layers.tts)
     if pal.layers.conferencing is not None:
         yield from conferencing_rules(pal.layers.conferencing, pal.default_face_id)
 
 
-def _llm_rules(llm: Llm) -> Iterator[Problem]:
+def _llm_rules(llm: Llm, hosted: Collection[str]) -> Iterator[Problem]:
     place = ("layers", "llm")
     if bool(llm.base_url) != bool(llm.api_key):
         yield Problem(place, "custom_llm", CUSTOM_LLM, form="sentence")
         return
     if llm.base_url:
         return
-    if not llm.model.startswith(HOSTED_MODEL_PREFIX):
-        text = f"Must be a hosted model ({HOSTED_MODEL_PREFIX}…), or come with base_url and api_key."
+    if not llm.model.startswith(HOSTED_MODEL_PREFIX) and llm.model not in hosted:
+        names = ", ".join(sorted(name for name in hosted if not name.startswith(HOSTED_MODEL_PREFIX)))
+        text = f"Must be a hosted model ({HOSTED_MODEL_PREFIX}…, {names}), or come with base_url and api_key."
         yield Problem((*place, "model"), "not_allowed", text)
+    if llm.model == SCRIPTED and SCRIPT in llm.extra_body:
+        yield from _script_rules((*place, "extra_body", SCRIPT), llm.extra_body[SCRIPT])
     yield from _ranges((*place, "extra_body"), llm.extra_body, {"temperature": (0, 2), "top_p": (0, 1)})
+
+
+def _script_rules(place: tuple[str, ...], script: Any) -> Iterator[Problem]:
+    try:
+        read_script(script)
+    except InvalidScript as error:
+        for below, text in error.problems:
+            yield Problem((*place, *below), "invalid", text)
 
 
 def _tts_rules(tts: Tts) -> Iterator[Problem]:

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from palace.engines.table import DEFAULT_MODEL
 from palace.validation import Model
 
 Level = Literal["low", "medium", "high"]
 Sensitivity = Literal["high", "medium", "low", "verylow", "superlow"]
 FreeForm = dict[str, Any]
 
-DEFAULT_MODEL = "tavus-gemma-4"
 HOSTED_MODEL_PREFIX = "tavus-"
 USERNAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]$"
 LONGEST_USERNAME = 64
@@ -46,7 +46,7 @@ class Llm(Model):
     """The language model."""
 
     model: str = DEFAULT_MODEL
-    """A hosted model (`tavus-…`), or any name when `base_url` and `api_key` are given."""
+    """A hosted model (`tavus-…`, or one that the operator names), or any when `base_url` and `api_key` are given."""
     base_url: str = ""
     """An OpenAI-compatible endpoint; goes together with `api_key`."""
     api_key: str = ""

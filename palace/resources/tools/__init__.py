@@ -17,7 +17,6 @@ from palace.errors import BadRequest, Detail
 from palace.masks import MASK
 from palace.resource import Claim, Document, Endpoint, Names, Problem, Resource, Services, Stamp, Wording, value_at
 from palace.resources.tools.delivery import (
-    RESERVED_PREFIX,
     SECRET_OF,
     SECRETS,
     Text,
@@ -25,6 +24,7 @@ from palace.resources.tools.delivery import (
     delivery_rules,
     private_hosts,
 )
+from palace.tool_delivery.placeholders import RESERVED_PREFIX
 from palace.validation import Model
 
 NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$"

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, WrapValidator, model_validator
 
 from palace.addresses import Networks, is_public_host
+from palace.fetching import HEADER_NAME, NOT_IN_A_HEADER
 from palace.resource import Document, Problem, Secret, value_at
 from palace.resources.members import LONGEST_URL
+from palace.tool_delivery.placeholders import AUTHORITY, PLACEHOLDER, RESERVED_PREFIX, placeholders_in
+from palace.tool_delivery.requests import SENT_BY_THE_SERVER, WITHOUT_BODY
 from palace.validation import Model
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -22,20 +25,11 @@ TOKEN_URL_PLACE: Place = (*AUTH, "token_url")
 LONGEST_TIMEOUT = 60
 MOST_FIELDS = 50
 """headers, and parameters in the query"""
-RESERVED_PREFIX = "tavus_"
-"""Placeholders of the server's own; no parameter is called like that."""
-WITHOUT_BODY = ("GET", "HEAD", "DELETE")
-SENT_BY_THE_SERVER = ("connection", "content-length", "host", "transfer-encoding")
-"""Headers that decide where a request goes and where it ends: a tool does not set them."""
 
 URL = re.compile(
     r"https://(?P<host>\[[0-9a-f:.]+\]|[\w.-]+)(?::(?P<port>[0-9]{1,5}))?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE
 )
 HIGHEST_PORT = 65_535
-AUTHORITY = re.compile(r"[^:/?#]*:/*[^/?#]*")
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 NOT_HTTPS = "Must begin with https://."
 NOT_STATIC = "Placeholders may stand in the path and in the query only."
@@ -229,6 +223,8 @@ def _header_rules(api: ToolApi) -> Iterator[Problem]:
         yield from _name_rules((*API, "headers", name), name)
         if NOT_IN_A_HEADER.search(value):
             yield Problem((*API, "headers", name), "not_allowed", "Must not have control characters.")
+    if NOT_IN_A_HEADER.search(api.content_type or ""):
+        yield Problem((*API, "content_type"), "not_allowed", "Must not have control characters.")
     if isinstance(api.auth, ToolAuthApiKey) and api.auth.location == "header":
         yield from _name_rules((*AUTH, "name"), api.auth.name)
 
@@ -242,19 +238,10 @@ def _name_rules(place: Place, name: str) -> Iterator[Problem]:
 
 def _placeholder_rules(api: ToolApi, declared: Collection[str]) -> Iterator[Problem]:
     for member in ("url", "query_params", "body_template"):
-        for name in dict.fromkeys(_placeholders(getattr(api, member))):
+        for name in dict.fromkeys(placeholders_in(getattr(api, member))):
             if name not in declared and not name.startswith(RESERVED_PREFIX):
                 text = f"Placeholder {{{name}}} must be declared in parameters.properties."
                 yield Problem((*API, member), "undeclared_placeholder", text, facts={"placeholder": name})
-
-
-def _placeholders(value: Any) -> Iterator[str]:
-    """Every placeholder in the strings of a value, at any depth; not in the names of members."""
-    if isinstance(value, str):
-        yield from PLACEHOLDER.findall(value)
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _placeholders(item)
 
 
 def _hmac_rules(api: ToolApi) -> Iterator[Problem]:
