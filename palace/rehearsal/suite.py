@@ -23,7 +23,7 @@ SHORTHANDS = ("matches", "any_matches", "not_matches", "calls", "calls_not", "re
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Regex = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
-Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, strict=False)]
+Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS)]
 Names = Annotated[list[Name], Field(max_length=100)]
 Regexes = Annotated[list[Regex], Field(max_length=100)]
 
