@@ -1,15 +1,14 @@
 """The words of a person in a conversation that was held, said again to another PAL; and what it does otherwise."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from palace.conversation.events import Said
 from palace.conversation.prompt import COMPLETE_OBJECTIVE, REPORT_GUARDRAIL
 from palace.engines.base import Usage
-from palace.rehearsal.expecting import Called, Seen
+from palace.rehearsal.expecting import Called, Seen, storable
 from palace.rehearsal.player import Talk, TooLong
 from palace.rehearsal.playing import Cast, tokens_of
 from palace.rehearsal.suite import MOST_SECONDS, MOST_TURNS, Fixture
@@ -28,11 +27,9 @@ class Turn:
     calls: list[Called] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """What the PAL did."""
-        return {
-            "said": " ".join(self.said),
-            "calls": [{"tool": one.tool, "arguments": one.arguments} for one in self.calls],
-        }
+        """What the PAL did. `arguments` are JSON in a text, as in `conversation.tool_call`."""
+        calls = [{"tool": one.tool, "arguments": json.dumps(one.arguments, sort_keys=True)} for one in self.calls]
+        return {"said": " ".join(self.said), "calls": calls}
 
 
 def turns_of(lines: Sequence[Mapping[str, Any]]) -> list[Turn]:
@@ -65,8 +62,8 @@ def fixtures_of(calls: Sequence[Mapping[str, Any]]) -> list[Fixture]:
 
 def _arguments(text: str) -> dict[str, Any]:
     try:
-        said = orjson.loads(text or "{}")
-    except ValueError:
+        said = json.loads(text or "{}")
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -87,7 +84,7 @@ async def replayed(cast: Cast, before: Sequence[Turn], fixtures: Sequence[Fixtur
     except TooLong as error:
         talk.problems.append(str(error))
     compared = [_compared(old, new) for old, new in zip(before, after, strict=False)]
-    return {
+    report: dict[str, Any] = {
         "kind": "replay",
         "turns": compared,
         "differs": sum(one["differs"] for one in compared),
@@ -96,6 +93,8 @@ async def replayed(cast: Cast, before: Sequence[Turn], fixtures: Sequence[Fixtur
         "touched": talk.whole.touched,
         "tokens": {"model": tokens_of(Usage(talk.prompt_tokens, talk.completion_tokens)), "judge": tokens_of(Usage())},
     }
+    cleaned: dict[str, Any] = storable(report)
+    return cleaned
 
 
 def _turn(visitor: str | None, seen: Seen) -> Turn:

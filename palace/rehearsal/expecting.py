@@ -122,6 +122,15 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def storable(value: Any) -> Any:
+    """The value without halves of characters, which models may write and no JSON text can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(name): storable(member) for name, member in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list) else value
+
+
 def _worded(call: ExpectedCall) -> str:
     arguments = {**call.arguments, **{name: f"/{pattern}/" for name, pattern in call.arguments_match.items()}}
     return f"{call.tool}({_short(json.dumps(arguments, ensure_ascii=False))})"

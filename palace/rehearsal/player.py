@@ -225,7 +225,7 @@ class Talk:
 def _guardrail_in(arguments: str) -> str:
     try:
         said = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(said.get("guardrail_name")) if isinstance(said, dict) else ""
 

@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from palace.conversation import Script
+from palace.rehearsal.expecting import storable
 from palace.rehearsal.playing import Played, together, tokens_of
 from palace.rehearsal.suite import Suite
 
@@ -16,7 +17,7 @@ Report = dict[str, Any]
 def report_of(suite: Suite, script: Script, played: Sequence[Played]) -> Report:
     """The report as JSON."""
     visitors = [_visitor(name, [one for one in played if one.visitor == name]) for name in _names(played)]
-    return {
+    report: Report = {
         "kind": "suite",
         "suite": suite.name,
         "pass_rate": _rate(played),
@@ -29,6 +30,8 @@ def report_of(suite: Suite, script: Script, played: Sequence[Played]) -> Report:
         },
         "talks": list(_talks(played)),
     }
+    cleaned: Report = storable(report)
+    return cleaned
 
 
 def _names(played: Iterable[Played]) -> list[str]:
