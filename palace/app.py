@@ -55,6 +55,7 @@ from palace.starting_over import start_of
 from palace.storage import Store
 from palace.talking import Deliver, ModelOf, Rooms, Think
 from palace.tracing import CannotTrace, Tracing, open_tracing
+from palace.webhooks import keep_delivering
 from palace.workers import Worker, supervise
 
 T = TypeVar("T")
@@ -288,8 +289,9 @@ def _log_end(task: "asyncio.Task[None]") -> None:
 
 
 def _beside(services: Services, rooms: Rooms) -> Iterator[Coroutine[Any, Any, None]]:
-    """What is done beside the requests for as long as the server runs; jobs come first."""
+    """What is done beside the requests for as long as the server runs; jobs and callbacks come first."""
     yield keep_working(JOBS, services)
+    yield keep_delivering(services)
     yield keep_forgetting(services)
     yield rooms.keep_talking()
     if services.rates is not None and services.store.is_shared:
@@ -339,11 +341,12 @@ async def _answer(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    working, *_ = beside = _begin(_beside(services, rooms))
+    beside = _begin(_beside(services, rooms))
 
     def drain() -> None:
         log.info("draining", seconds=settings.drain_seconds)
-        working.cancel()  # Jobs are begun anew elsewhere, or at the next start.
+        for task in beside[:2]:
+            task.cancel()  # Jobs are begun anew elsewhere, or at the next start; so are callbacks.
         services.changes.end()
 
     server = Server(config, started, drain, settings.drain_seconds, worker)

@@ -17,6 +17,8 @@ MOST_REMEMBERED = 1000
 """So many changes ago a listener may have been cut off, and nothing is lost."""
 MOST_WAITING = 1000
 """for one listener"""
+CALLBACK = "callback"
+"""What deeds are about that tell of a callback: nobody is told of those but who sends it."""
 
 
 class Event(NamedTuple):
@@ -68,6 +70,8 @@ class Feed:
         self.is_over = False
         self.hears_all = True
         """whether what other servers change is told, too"""
+        self.callbacks = asyncio.Event()
+        """set when there may be a callback to send"""
         self._name = name
         self._count = 0
         self._recent: deque[Deed] = deque(maxlen=MOST_REMEMBERED)
@@ -80,6 +84,8 @@ class Feed:
 
     def tell(self, deeds: Sequence[Deed]) -> None:
         """Something was committed. Deeds without a revision are no changes of objects."""
+        if any(deed.kind == CALLBACK for deed in deeds):
+            self.callbacks.set()
         changes = [deed for deed in deeds if deed.revision is not None]
         self._recent.extend(changes)
         if self._listeners:
@@ -96,6 +102,7 @@ class Feed:
         """Something may have changed of which nothing was heard: everybody should look."""
         self._recent.clear()
         self._count += 1
+        self.callbacks.set()
         for listener in self._listeners:
             listener.offer(Event("resync", self._cursor(self._count)))
 

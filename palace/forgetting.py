@@ -1,4 +1,4 @@
-"""Taking away for good what is remembered for a time only: deleted objects, and answers under idempotency keys."""
+"""Taking away for good what is remembered for a time only: deleted objects, first answers, callbacks that are done."""
 
 import asyncio
 from datetime import timedelta
@@ -13,6 +13,7 @@ from palace.storage import StorageFailure, Transaction
 EVERY_SECONDS = 3600
 DOCUMENTS_AT_ONCE = 20
 ANSWERS_AT_ONCE = 500
+DELIVERIES_AT_ONCE = 100
 """Forgetting goes in small transactions, so that requests need not wait for all of it."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
@@ -22,14 +23,23 @@ async def keep_forgetting(services: Services) -> None:
     """Forget now and every hour, until cancelled. A database that cannot take it now is tried again."""
     while True:
         try:
-            documents, answers = await forget_documents(services), await forget_answers(services)
+            forgot = await forget(services)
         except Exception as error:  # Whatever it is, it may be over in an hour.
             cause = None if isinstance(error, StorageFailure) else error
             log.error("could not forget", problem=str(error), exc_info=cause)
         else:
-            if documents or answers:
-                log.info("forgot", documents=documents, answers=answers)
+            if any(forgot.values()):
+                log.info("forgot", **forgot)
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def forget(services: Services) -> dict[str, int]:
+    """Take away everything whose time is over, and tell how much of each kind."""
+    return {
+        "documents": await forget_documents(services),
+        "answers": await forget_answers(services),
+        "deliveries": await forget_deliveries(services),
+    }
 
 
 async def forget_documents(services: Services) -> int:
@@ -54,5 +64,14 @@ async def forget_answers(services: Services) -> int:
     before = timestamp(services.clock.now() - timedelta(hours=services.settings.idempotency_hours))
     total = 0
     while count := await services.store.transact(lambda tx: tx.forget_answers(before, ANSWERS_AT_ONCE)):
+        total += count
+    return total
+
+
+async def forget_deliveries(services: Services) -> int:
+    """Take away callbacks from more than `keep_deliveries_days` ago, but for those that are still to be delivered."""
+    before = timestamp(services.clock.now() - timedelta(days=services.settings.keep_deliveries_days))
+    total = 0
+    while count := await services.store.transact(lambda tx: tx.webhooks.forget(before, DELIVERIES_AT_ONCE)):
         total += count
     return total

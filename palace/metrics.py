@@ -83,6 +83,13 @@ METRICS = (
         label="outcome",
         values=("done", "failed", "retried", "let_go"),
     ),
+    Metric(
+        "deliveries",
+        "counter",
+        "Attempts at callbacks, by what became of them; those let go of are made anew elsewhere.",
+        label="outcome",
+        values=("delivered", "retried", "parked", "let_go"),
+    ),
 )
 """Everything that is counted besides requests, each under its name here; the page puts `palace_` before it."""
 

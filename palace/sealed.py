@@ -23,7 +23,7 @@ async def open_chain(store: Store, vault: Vault, clock: Clock, ids: Ids) -> Chai
     if sealed is None:
         await _try_some_secret(store, vault)
         sealed = await store.transact(lambda tx: _begin(tx, vault, clock, ids))
-    chain = Chain(bytes.fromhex(vault.open(sealed, _place(AUDIT_KEY))))
+    chain = Chain(bytes.fromhex(vault.open(sealed, place_of(AUDIT_KEY))))
     if store.is_shared:
         await store.transact(lambda tx: _begin_more(tx, chain, clock))
     return chain
@@ -39,7 +39,7 @@ async def _try_some_secret(store: Store, vault: Vault) -> None:
 
 async def _begin(tx: Transaction, vault: Vault, clock: Clock, ids: Ids) -> bytes:
     key = ids.random_bytes(KEY_BYTES)
-    sealed, chain = vault.seal(key.hex(), _place(AUDIT_KEY)), Chain(key)
+    sealed, chain = vault.seal(key.hex(), place_of(AUDIT_KEY)), Chain(key)
     if not await tx.add_server_secret(AUDIT_KEY, sealed):  # Another process was faster.
         known = await tx.get_server_secret(AUDIT_KEY)
         assert known is not None
@@ -66,6 +66,8 @@ async def refuse_what_does_not_open(services: Services) -> None:
     """Raises VaultError, naming the place, when a secret was sealed with none of the master keys."""
     for _secret, place, sealed in await services.store.reading.all_secrets():
         services.vault.open(sealed, place)
+    for name, sealed in await services.store.reading.all_server_secrets():
+        services.vault.open(sealed, place_of(name))
 
 
 async def reseal(services: Services) -> int:
@@ -80,7 +82,7 @@ async def reseal(services: Services) -> int:
         for secret, place, sealed in secrets:
             await tx.replace_secret(secret, vault.seal(vault.open(sealed, place), place))
         for name, sealed in await tx.all_server_secrets():
-            await tx.put_server_secret(name, vault.seal(vault.open(sealed, _place(name)), _place(name)))
+            await tx.put_server_secret(name, vault.seal(vault.open(sealed, place_of(name)), place_of(name)))
         deed = Deed(timestamp(services.clock.now()), 0, None, "rotate", "master_key", "")
         await tx.add_audit(deed, services.audit)
         return len(secrets)
@@ -88,5 +90,6 @@ async def reseal(services: Services) -> int:
     return await services.store.transact(inside)
 
 
-def _place(name: str) -> str:
+def place_of(name: str) -> str:
+    """The place that a secret of the server's own is sealed for."""
     return f"{SERVER}/{name}"

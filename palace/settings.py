@@ -32,6 +32,7 @@ LARGEST = {
     "database_seconds": 1_000_000,
     "restore_days": 100_000,
     "idempotency_hours": 1_000_000,
+    "keep_deliveries_days": 100_000,
 }
 """Times are taken off the present one, and no date lies before the year 1. PostgreSQL counts ms, up to 24 days."""
 
@@ -125,6 +126,9 @@ class Settings:
     judge_model: str = _setting("", "The name of the model that judges rehearsals; without it the PAL's own does.")
     pal_scripts: bool = _setting(
         False, "Whether PALs may bring scripts for the scripted model; with --ephemeral they may."
+    )
+    keep_deliveries_days: int = _setting(
+        30, "How long callbacks that were delivered or parked can be seen and sent again, in days."
     )
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     allow_private_addresses: str = _setting(

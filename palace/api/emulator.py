@@ -19,7 +19,7 @@ from palace.call import Account, Reply
 from palace.clock import checked_moment, parse_moment, timestamp
 from palace.errors import BadRequest, Detail, NoSuchRoute
 from palace.faults import InvalidFault, Plan, read_plan
-from palace.forgetting import forget_answers, forget_documents
+from palace.forgetting import forget
 from palace.resource import Services
 from palace.starting_over import Start, start_over
 from palace.vocabulary import Words
@@ -126,10 +126,10 @@ def _resetting(start: Start, plan: Plan | None, services: Services) -> Handler:
 
 def _clock_setting(services: Services) -> Handler:
     async def set_clock(request: _Request) -> dict[str, str]:
-        """Set the clock; what is remembered for a time only is forgotten when that time is over."""
+        """Set the clock; what is remembered for a time only is forgotten, and callbacks are due, when it is time."""
         services.clock.set(_wanted_time(request.body, services))
-        await forget_documents(services)
-        await forget_answers(services)
+        await forget(services)
+        services.changes.callbacks.set()
         return _time(services)
 
     return set_clock

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import math
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import accumulate
@@ -52,15 +52,16 @@ class _MetricsPage:
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
         self._check(header(scope, b"authorization") or "")
-        text = await asyncio.to_thread(exposition, self._services.meter, await self._waiting_jobs())
+        text = await asyncio.to_thread(exposition, self._services.meter, await self._waiting())
         await Response(text, media_type=TEXT)(scope, receive, send)
 
-    async def _waiting_jobs(self) -> int | None:
-        """None while the database is away: there is no such figure then, and all others are wanted."""
+    async def _waiting(self) -> dict[str, int]:
+        """What waits in the database; nothing while that is away: all other figures are wanted."""
+        reading = self._services.store.reading
         with suppress(StorageFailure, TimeoutError):
             async with asyncio.timeout(SECONDS_TO_COUNT):
-                return await self._services.store.reading.jobs.waiting()
-        return None
+                return {"jobs": await reading.jobs.waiting(), "deliveries": await reading.webhooks.waiting()}
+        return {}
 
     def _check(self, sent: str) -> None:
         if self._token and not hmac.compare_digest(sent.encode(), (BEARER + self._token).encode()):
@@ -69,20 +70,26 @@ class _MetricsPage:
             raise error
 
 
-def exposition(meter: Meter, waiting_jobs: int | None) -> bytes:
-    """The text of the page. It takes some milliseconds, so it is made in a thread."""
+WAITING = {"jobs": "Jobs in the database that wait.", "deliveries": "Callbacks in the database that have not arrived."}
+"""What the database is asked for at each scrape."""
+
+
+def exposition(meter: Meter, waiting: Mapping[str, int]) -> bytes:
+    """The text of the page: what the meter tells, and how much of each kind waits. It takes some milliseconds, so it is
+    made in a thread.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
 
     class All:
         def collect(self) -> "Iterable[Family]":
-            yield from _families(meter, waiting_jobs)
+            yield from _families(meter, waiting)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(All())
     return generate_latest(registry)
 
 
-def _families(meter: Meter, waiting_jobs: int | None) -> "Iterator[Family]":
+def _families(meter: Meter, waiting: Mapping[str, int]) -> "Iterator[Family]":
     from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
     yield InfoMetricFamily(
@@ -93,8 +100,8 @@ def _families(meter: Meter, waiting_jobs: int | None) -> "Iterator[Family]":
     yield from _requests(meter)
     for metric in METRICS:
         yield _family(metric, meter)
-    if waiting_jobs is not None:
-        yield GaugeMetricFamily(PREFIX + "jobs_waiting", "Jobs in the database that wait.", waiting_jobs)
+    for what, count in waiting.items():
+        yield GaugeMetricFamily(f"{PREFIX}{what}_waiting", WAITING[what], count)
     yield from _processes(meter)
 
 

@@ -18,6 +18,7 @@ from palace.resource import Services
 from palace.resources.faces import FACE
 from palace.storage import Job, Transaction
 from palace.verbs import put_facts
+from palace.webhooks import Callback, call_back, face_trained
 
 UNKNOWN_TYPES = ("application/octet-stream", "binary/octet-stream")
 """What stores of files send for anything; the file itself tells what it is."""
@@ -28,6 +29,8 @@ BOUNDS: Mapping[str, Bounds] = {
 LOOKING_SECONDS = 60
 FILE_NAME_HEX_DIGITS = 32
 FETCHED = {"training_progress": "50/100"}
+TRAINED = "face.trained"
+"""The type of the callback, for its owner to find it by: its body has none."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.jobs")
 
@@ -54,6 +57,7 @@ async def train(job: Job, services: Services) -> Store:
         if not await _tell(job, tx, facts, services):
             return False
         await tx.files.add(name, job.document, timestamp(services.clock.now()), "image/jpeg", thumbnail)
+        await _call_back(job, tx, None, services)
         return True
 
     return store
@@ -66,7 +70,22 @@ def _folder(services: Services) -> Path | None:
 
 def give_up(job: Job, problem: str, services: Services) -> Store:
     """The face tells that it came to nothing, and why."""
-    return lambda tx: _tell(job, tx, {"status": "error", "error_message": problem}, services)
+
+    async def store(tx: Transaction) -> bool:
+        if not await _tell(job, tx, {"status": "error", "error_message": problem}, services):
+            return False
+        await _call_back(job, tx, problem, services)
+        return True
+
+    return store
+
+
+async def _call_back(job: Job, tx: Transaction, problem: str | None, services: Services) -> None:
+    """Tell the end of the training to the address that was named for it, if one was."""
+    url = orjson.loads(job.input).get("callback_url")
+    if url:
+        said = face_trained(job.id, problem)
+        await call_back(Callback(job.owner, job.document, job.id, url, TRAINED, said), tx, services)
 
 
 async def _tell(job: Job, tx: Transaction, facts: Mapping[str, Any], services: Services) -> bool:

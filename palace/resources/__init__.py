@@ -20,6 +20,7 @@ from palace.resources.rehearsals import REHEARSAL
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
 from palace.resources.voices import VOICE
+from palace.resources.webhooks import WEBHOOK
 
 RESOURCES = (
     PAL,
@@ -33,6 +34,7 @@ RESOURCES = (
     TOOL,
     VOICE,
     CONVERSATION,
+    WEBHOOK,
     REHEARSAL_SUITE,
     REHEARSAL_GATE,
     REHEARSAL,
@@ -61,5 +63,6 @@ __all__ = [
     "SKILL",
     "TOOL",
     "VOICE",
+    "WEBHOOK",
     "resources_with",
 ]

@@ -29,11 +29,15 @@ from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.store import Store, Work
 from palace.storage.transaction import Transaction
+from palace.storage.webhooks import Attempt, Delivery, DeliveryState, Outgoing
 
 __all__ = [
     "Answer",
     "AnswerTaken",
+    "Attempt",
     "DatabaseInUse",
+    "Delivery",
+    "DeliveryState",
     "Draft",
     "DraftOpen",
     "Due",
@@ -48,6 +52,7 @@ __all__ = [
     "Logged",
     "NameTaken",
     "OutcomeUnknown",
+    "Outgoing",
     "Overloaded",
     "Owned",
     "Page",

@@ -21,7 +21,12 @@ from palace.storage.transaction import Transaction
 TOGETHER = {"open_draft": "open_drafts", "get_secret": "get_secrets", "document_exists": "hold_documents"}
 """Questions that may be asked together, and how; besides `get_document`."""
 
-WRITES = frozenset({"insert_revision", "insert_secret", "insert_use", "delete_use", "insert_label", "delete_label"})
+WRITES = frozenset(
+    {
+        *("insert_revision", "insert_secret", "insert_use", "delete_use", "insert_label", "delete_label"),
+        "insert_delivery",
+    }
+)
 """What may be written at the end, as nothing comes of it that the work needs to know; besides `replace_document`."""
 
 KIND, ID, OWNER, REVISION, UPDATED_AT, BODY, SECRETS, ETAG, BASE, SEQ = 0, 1, 2, 3, 5, 6, 7, 8, 9, 10

@@ -24,6 +24,8 @@ LOCKING = {
     "get_document_with_deleted": "lock_document_with_deleted",
     "document_exists": "hold_document",
     "held_job": "hold_job",
+    "get_delivery": "hold_delivery",
+    "get_server_secret": "lock_server_secret",
 }
 """What a transaction that may write asks instead, so that what it read is still true at its commit."""
 

@@ -452,3 +452,110 @@ WHERE wake_at <= :now AND deleted_at IS NULL ORDER BY wake_at LIMIT :most;
 -- How many conversations of an account go on.
 SELECT count(*) FROM conversations JOIN documents ON documents.seq = conversations.document
 WHERE wake_at IS NOT NULL AND owner = :owner AND deleted_at IS NULL;
+
+-- name: insert_delivery
+-- A callback, written with what it tells. It waits no shorter than the one that stands first in its lane.
+INSERT INTO deliveries (id, account, document, lane, url, event_type, state, attempts, tries, created_at, asked_at,
+                        due_at, body)
+SELECT :id, :account, :document, :lane, :url, :event_type, 'waiting', 0, 0, :now, :now,
+       coalesce((SELECT max(due_at) FROM deliveries
+                 WHERE lane = :lane AND state = 'waiting' AND due_at > :now), :now), :body;
+
+-- name: due_deliveries
+-- The callbacks whose time has come, that stand first in their lanes and that nobody sends; so few of each account that,
+-- with those being sent, no account has more than its share.
+SELECT seq, id, account, lane, url, body, attempts, tries, asked_at
+FROM (
+    SELECT seq, id, account, lane, url, body, attempts, tries, asked_at, due_at,
+           row_number() OVER (PARTITION BY account ORDER BY due_at, seq) AS place
+    FROM deliveries
+    WHERE state = 'waiting' AND due_at <= :now AND leased_until < :now
+      AND NOT EXISTS (
+          SELECT 1 FROM deliveries AS older
+          WHERE older.lane = deliveries.lane AND older.state = 'waiting' AND older.seq < deliveries.seq)
+) AS due
+WHERE place + (
+    SELECT count(*) FROM deliveries AS sending
+    WHERE sending.state = 'waiting' AND sending.due_at <= :now AND sending.leased_until >= :now
+      AND sending.account = due.account
+) <= :share
+ORDER BY due_at, seq LIMIT :most;
+
+-- name: start_delivery
+-- It is being sent, for so long at most. Changes no row when somebody else was faster.
+UPDATE deliveries SET attempts = attempts + 1, tries = tries + 1, leased_until = :until
+WHERE seq = :seq AND state = 'waiting' AND leased_until < :now;
+
+-- name: settle_delivery
+-- What became of an attempt, if it is still the one that counts.
+UPDATE deliveries
+SET state = :state, due_at = :due_at, leased_until = '', last_status = :last_status, last_problem = :last_problem,
+    delivered_at = :delivered_at
+WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+
+-- name: let_go_delivery
+-- An attempt was broken off before it came to anything, and is no try.
+UPDATE deliveries SET tries = tries - 1, leased_until = ''
+WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+
+-- name: hold_lane
+-- Whoever stands behind one that failed waits with it.
+UPDATE deliveries SET due_at = :due_at WHERE lane = :lane AND state = 'waiting' AND due_at < :due_at;
+
+-- name: pass_lane
+-- Whoever stood behind one that is done or was given up waits no longer.
+UPDATE deliveries SET due_at = :due_at WHERE lane = :lane AND state = 'waiting' AND due_at > :due_at;
+
+-- name: free_deliveries
+-- Nobody sends them any more.
+UPDATE deliveries SET leased_until = '' WHERE state = 'waiting' AND leased_until <> '';
+
+-- name: insert_delivery_attempt
+-- What was sent when, and what came back.
+INSERT INTO delivery_attempts (delivery, attempt, at, ms, status, problem, answer)
+VALUES (:delivery, :attempt, :at, :ms, :status, :problem, :answer);
+
+-- name: attempts_of_delivery
+-- The newest attempts, newest first.
+SELECT attempt, at, ms, status, problem, answer FROM delivery_attempts
+WHERE delivery = :delivery ORDER BY attempt DESC LIMIT :most;
+
+-- name: get_delivery
+-- One callback of an account, with the object that it tells of.
+SELECT deliveries.seq, deliveries.id, documents.kind, documents.id, lane, url, event_type, state, attempts,
+       deliveries.created_at, due_at, last_status, last_problem, delivered_at, deliveries.body
+FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
+WHERE deliveries.id = :id AND account = :account;
+
+-- name: page_of_deliveries
+-- The newest callbacks of an account; of those in one state, and of one conversation, where that is asked for.
+SELECT deliveries.seq, deliveries.id, documents.kind, documents.id, lane, url, event_type, state, attempts,
+       deliveries.created_at, due_at, last_status, last_problem, delivered_at, deliveries.body
+FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
+WHERE account = :account AND (:state = '' OR state = :state)
+  AND (:conversation = '' OR (documents.kind = 'conversation' AND documents.id = :conversation))
+ORDER BY deliveries.seq DESC LIMIT :limit OFFSET :offset;
+
+-- name: count_deliveries
+-- How many that list has.
+SELECT count(*) FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
+WHERE account = :account AND (:state = '' OR state = :state)
+  AND (:conversation = '' OR (documents.kind = 'conversation' AND documents.id = :conversation));
+
+-- name: ask_again_for_delivery
+-- It is sent once more, from the first step of the schedule on. One that was settled stands in a lane of its own then, in
+-- nobody's way.
+UPDATE deliveries
+SET lane = CASE WHEN state = 'waiting' THEN lane ELSE id END, state = 'waiting', tries = 0, asked_at = :now,
+    due_at = :now
+WHERE seq = :seq;
+
+-- name: count_waiting_deliveries
+-- How many callbacks have not arrived and will be tried.
+SELECT count(*) FROM deliveries WHERE state = 'waiting';
+
+-- name: delete_old_deliveries
+-- The first settled callbacks from before a time, with their attempts.
+DELETE FROM deliveries
+WHERE seq IN (
+    SELECT seq FROM deliveries WHERE created_at < :before AND state <> 'waiting' ORDER BY created_at LIMIT :most);

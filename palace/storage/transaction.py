@@ -27,6 +27,7 @@ from palace.storage.jobs import Files, Jobs
 from palace.storage.links import Links, owners
 from palace.storage.statements import Statements
 from palace.storage.traces import Traces
+from palace.storage.webhooks import Webhooks
 
 AUDIT_ROWS_AT_ONCE = 1000
 REVISION_COLUMNS = tuple(field.name for field in fields(Revision))
@@ -58,6 +59,7 @@ class Transaction:
         self.conversations = Conversations(run)
         self.files = Files(run)
         self.traces = Traces(run)
+        self.webhooks = Webhooks(run, self.unlogged)
 
     async def get(self, kind: str, id: str, account: int) -> Record | None:
         """The document, if `account` may read it: its own, or a stock object."""

@@ -5,11 +5,11 @@ it (docs/decisions/0025-conversations.md).
 """
 
 from palace.talking.delivering import Deliver
-from palace.talking.given import Given
-from palace.talking.keeping import logged
+from palace.talking.given import Given, Place
+from palace.talking.keeping import keep
 from palace.talking.listeners import Listener
 from palace.talking.models import ModelOf
-from palace.talking.rooms import Gone, Place, Room, Rooms
+from palace.talking.rooms import POST_CALL, Gone, Room, Rooms
 from palace.talking.thinking import Think
 
-__all__ = ["Deliver", "Given", "Gone", "Listener", "ModelOf", "Place", "Room", "Rooms", "Think", "logged"]
+__all__ = ["POST_CALL", "Deliver", "Given", "Gone", "Listener", "ModelOf", "Place", "Room", "Rooms", "Think", "keep"]

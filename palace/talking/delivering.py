@@ -4,12 +4,14 @@ import json
 
 import structlog
 
+from palace.conversation import Script
 from palace.conversation.commands import AskModel, CallTool
 from palace.conversation.events import ToolAnswered
 from palace.masks import unmasked
 from palace.resource import Services
+from palace.talking.given import Pinned
 from palace.talking.rooms import Room, Rooms
-from palace.tool_delivery import BadArguments, Facts, Tokens, deliver, read_arguments
+from palace.tool_delivery import BadArguments, Delivered, Facts, Tokens, deliver, read_arguments
 
 BROKEN = "The tool could not be called; the server's log tells why."
 
@@ -36,12 +38,16 @@ class Deliver:
         await rooms.surely(room, answered)
 
     async def _answered(self, room: Room, command: CallTool) -> ToolAnswered:
-        given = room.given.tools[command.tool_id]
-        read_arguments(json.dumps(command.arguments), given.document["parameters"])
-        services = self._services
-        tool = await unmasked(given.kind, given.id, given.document, given.refs, services.store.reading, services.vault)
-        more = {"tavus_pal_id": room.script.pal_id, "tavus_face_id": room.script.face_id or ""}
-        facts = Facts(room.script.conversation_id, command.tool_call_id, more)
-        done = await deliver(tool, command.arguments, facts, services.fetcher, services.clock, self._tokens)
+        tool = room.given.tools[command.tool_id]
+        done = await self.delivered(tool, json.dumps(command.arguments), command.tool_call_id, room.script)
         request = {**done.request, "response_status": done.response_status, "attempts": done.attempts}
         return ToolAnswered(command.tool_call_id, done.output, done.status == "error", request, done.problem)
+
+    async def delivered(self, tool: Pinned, arguments: str, tool_call_id: str, script: Script) -> Delivered:
+        """What became of a call with these arguments, which are JSON. Raises BadArguments and VaultError."""
+        checked = read_arguments(arguments, tool.document["parameters"])
+        services = self._services
+        opened = await unmasked(tool.kind, tool.id, tool.document, tool.refs, services.store.reading, services.vault)
+        more = {"tavus_pal_id": script.pal_id, "tavus_face_id": script.face_id or ""}
+        facts = Facts(script.conversation_id, tool_call_id, more)
+        return await deliver(opened, checked, facts, services.fetcher, services.clock, self._tokens)

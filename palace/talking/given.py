@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
 from palace.masks import Refs
 from palace.resource import Document
+
+
+class Place(NamedTuple):
+    """Which conversation: the number of its document, its id, and whose it is."""
+
+    document: int
+    id: str
+    owner: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,44 @@
-"""What is kept of a step: a row for each thing that happened in it."""
+"""What is kept of a step: a row for each thing that happened in it, and the callbacks that tell of it."""
 
 from collections.abc import Iterator, Sequence
 
 import orjson
 
-from palace.conversation.commands import Command, Emit, NoteCall, NoteTurn, Remember, Report
-from palace.storage import Logged
+from palace.clock import timestamp
+from palace.conversation.commands import CallBack, Command, Emit, NoteCall, NoteTurn, Remember, Report
+from palace.resource import Services
+from palace.storage import Logged, Transaction
+from palace.talking.given import Place
+from palace.webhooks.bodies import envelope
+from palace.webhooks.queue import Callback, call_back
 
 
-def logged(commands: Sequence[Command], seq: int, now: str) -> list[Logged]:
-    """The rows of a step after which `seq` is the number of the newest app message."""
-    return [row for command in commands for row in _logged(command, seq, now)]
+async def keep(
+    tx: Transaction, place: Place, step: int, commands: Sequence[Command], seq: int, url: str, services: Services
+) -> None:
+    """Write what happened in a step, and what is to be told of it: to `url`, and to addresses of the PAL's parts.
+
+    `seq` is the number of the newest app message after the step.
+    """
+    now = timestamp(services.clock.now())
+    rows = [row for command in commands for row in _logged(command, seq, now)]
+    if rows:
+        await tx.conversations.log(place.document, step, rows)
+    for command in commands:
+        for callback in _callbacks(command, place, url, now):
+            await call_back(callback, tx, services)
+
+
+def _callbacks(command: Command, place: Place, url: str, now: str) -> Iterator[Callback]:
+    match command:
+        case Report(event_type, message_type, properties) if url:
+            said = envelope(event_type, message_type, properties, conversation_id=place.id, url=url, timestamp=now)
+            yield Callback(place.owner, place.document, place.id, url, event_type, said)
+        case CallBack(own_url, body):
+            said = {**body, "conversation_id": place.id, "webhook_url": own_url, "timestamp": now}
+            yield Callback(place.owner, place.document, place.id, own_url, str(body["event_type"]), said)
+        case _:
+            """Nothing."""
 
 
 def _logged(command: Command, seq: int, now: str) -> Iterator[Logged]:

@@ -4,7 +4,7 @@ from palace.engines import LanguageModel
 from palace.engines.models import Models, open_model
 from palace.masks import unmasked
 from palace.resource import Services, value_at
-from palace.talking.rooms import Room
+from palace.talking.given import Given
 
 
 class ModelOf:
@@ -14,9 +14,9 @@ class ModelOf:
         self._models = models
         self._services = services
 
-    async def __call__(self, room: Room) -> LanguageModel:
-        """The model. Raises VaultError."""
-        pal = room.given.pal
+    async def __call__(self, given: Given) -> LanguageModel:
+        """The model of what a conversation was given. Raises VaultError."""
+        pal = given.pal
         reading, vault = self._services.store.reading, self._services.vault
         document = await unmasked(pal.kind, pal.id, pal.document, pal.refs, reading, vault)
         return open_model(value_at(document, ("layers", "llm")), self._models)

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 import structlog
@@ -21,12 +21,15 @@ from palace.conversation.events import Lost, ModelSpoke, TimeCame, What
 from palace.conversation.state import state_of, stored_state
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
-from palace.talking.given import Given, given_of
-from palace.talking.keeping import logged
+from palace.talking.given import Given, Place, given_of
+from palace.talking.keeping import keep
 from palace.talking.listeners import Listener, Message
 from palace.verbs import put_facts
 
 KIND = "conversation"
+POST_CALL = "post_call_action"
+JOB_BYTES = 7
+"""of the number of a job, which fits an integer of the store"""
 LOOK_EVERY_SECONDS = 0.25
 MOST_DUE = 10_000
 AT_LEAST_AHEAD = 1000
@@ -43,14 +46,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talkin
 
 class Gone(Exception):
     """The conversation is deleted."""
-
-
-class Place(NamedTuple):
-    """Which conversation: the number of its document, its id, and whose it is."""
-
-    document: int
-    id: str
-    owner: int
 
 
 class Doing(Protocol):
@@ -209,15 +204,14 @@ class Rooms:
         room.streamed.clear()
 
     async def _store(self, room: Room, commands: Sequence[Command]) -> None:
-        rows = logged(commands, room.state.seq, self._now())
         state, wake_at = stored_state(room.state), room.state.wake_at
         due = None if wake_at is None else timestamp(datetime.fromtimestamp(wake_at, UTC))
         is_over = any(isinstance(command, Close) for command in commands)
 
         async def write(tx: Transaction) -> None:
             await tx.conversations.put(room.place.document, room.number, due, state)
-            if rows:
-                await tx.conversations.log(room.place.document, room.number + 1, rows)
+            url = room.given.callback_url
+            await keep(tx, room.place, room.number + 1, commands, room.state.seq, url, self._services)
             if is_over:
                 await self._end(tx, room)
 
@@ -225,10 +219,17 @@ class Rooms:
         room.number += 1
 
     async def _end(self, tx: Transaction, room: Room) -> None:
+        """The document says that it has ended, and what is to be done afterwards waits for its turn."""
         resource = self._services.kinds[KIND]
         record = await tx.get(KIND, room.place.id, room.place.owner)
-        if record is not None:
-            await put_facts(resource, tx, record, {"status": "ended"}, "end", self._services)
+        if record is None:
+            return
+        await put_facts(resource, tx, record, {"status": "ended"}, "end", self._services)
+        if any(line["role"] == "user" for line in room.lines):  # Without a dialogue there is nothing to act on.
+            for tool in room.given.tools.values():
+                if tool.document["trigger_type"] == "post_call":
+                    job = int.from_bytes(self._services.ids.random_bytes(JOB_BYTES))
+                    await tx.jobs.add(job, POST_CALL, record.seq, self._now(), orjson.dumps({"tool_id": tool.id}))
 
     def now(self) -> float:
         """The present moment, in seconds since 1970."""

@@ -8,6 +8,7 @@ import structlog
 from palace.conversation.commands import AskModel, CallTool
 from palace.conversation.events import ModelAnswered, ModelFailed, ModelSpoke, Wish
 from palace.engines import Answer, Ask, LanguageModel, ModelDown, Piece
+from palace.talking.given import Given
 from palace.talking.rooms import Room, Rooms
 
 PIECES_APART_SECONDS = 0.08
@@ -20,7 +21,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talkin
 class Think:
     """Has a model write, one model for each conversation's settings."""
 
-    def __init__(self, model_of: Callable[[Room], Awaitable[LanguageModel]]) -> None:
+    def __init__(self, model_of: Callable[[Given], Awaitable[LanguageModel]]) -> None:
         self._model_of = model_of
 
     async def __call__(self, rooms: Rooms, room: Room, command: AskModel | CallTool) -> None:
@@ -28,7 +29,7 @@ class Think:
         assert isinstance(command, AskModel)
         id = command.inference_id
         try:
-            model = await self._model_of(room)
+            model = await self._model_of(room.given)
             await self._ask(model, rooms, room, command)
         except ModelDown as error:
             log.warning("model is down", id=room.place.id, reason=error.reason, problem=str(error))

@@ -98,16 +98,7 @@ async def carry_out(
             async with tx.rehearsal():
                 return preview(await work(tx), call)
         reply = answer(await work(tx))
-        if call.idempotency is not None:
-            kept = Answer(
-                call.idempotency.fingerprint,
-                reply.status,
-                orjson.dumps(dict(reply.headers)),
-                reply.document,
-                reply.is_spelled,
-            )
-            key, since = call.idempotency.key, call.idempotency.since
-            await tx.add_answer(call.account.id, key, timestamp(services.clock.now()), kept, since)
+        await keep_answer(tx, call, reply, services)
         return reply
 
     started = services.clock.monotonic()
@@ -115,6 +106,20 @@ async def carry_out(
         return await services.store.transact(inside)
     finally:
         call.took("store.transact", started, services.clock.monotonic())
+
+
+async def keep_answer(tx: Transaction, call: Call, reply: Reply, services: Services) -> None:
+    """Store the first answer to an idempotency key, where the call has one, with what it answers for."""
+    if call.idempotency is not None:
+        kept = Answer(
+            call.idempotency.fingerprint,
+            reply.status,
+            orjson.dumps(dict(reply.headers)),
+            reply.document,
+            reply.is_spelled,
+        )
+        key, since = call.idempotency.key, call.idempotency.since
+        await tx.add_answer(call.account.id, key, timestamp(services.clock.now()), kept, since)
 
 
 def preview(outcome: Outcome, call: Call) -> Reply:

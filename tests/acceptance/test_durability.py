@@ -52,6 +52,10 @@ def test_64_writers_that_append_to_one_list_lose_nothing(palace):
         assert own == [f"{writer}-{count}" for count in range(APPENDS_EACH)], "each writer's order is kept"
 
 
+ENOUGH_WRITES = 100
+"""so many are acknowledged before the server ends; fewer would prove little"""
+
+
 async def write_until_it_dies(palace: Palace, end, seconds: float) -> tuple[dict[str, list[str]], dict[str, str]]:
     """16 writers, each on a PAL of its own, until `end` ends the server. What was acknowledged, and what was not."""
     acknowledged: dict[str, list[str]] = {}
@@ -72,6 +76,8 @@ async def write_until_it_dies(palace: Palace, end, seconds: float) -> tuple[dict
 
         async def strike() -> None:
             await asyncio.sleep(seconds)
+            while sum(map(len, acknowledged.values())) <= ENOUGH_WRITES:  # A busy machine takes longer.
+                await asyncio.sleep(0.01)
             await asyncio.to_thread(end)
 
         await asyncio.gather(strike(), *(write(pal_id) for pal_id in pals))
@@ -80,7 +86,7 @@ async def write_until_it_dies(palace: Palace, end, seconds: float) -> tuple[dict
 
 def check(palace: Palace, acknowledged: dict[str, list[str]], unanswered: dict[str, str]) -> None:
     """Everything acknowledged is there, in order; at most the one unanswered write follows it."""
-    assert sum(map(len, acknowledged.values())) > 100, "the load was too small to prove anything"
+    assert sum(map(len, acknowledged.values())) > ENOUGH_WRITES
     with palace.client() as client:
         for pal_id, tags in acknowledged.items():
             stored = client.get(f"/v2/pals/{pal_id}").json()["document_tags"]

@@ -44,7 +44,7 @@ LAYERS: list[list[str]] = [
         "palace.forgetting",
         "palace.schemas",
     ],
-    ["palace.starting_over", "palace.audit_log", "palace.tool_delivery", "palace.opening"],
+    ["palace.starting_over", "palace.audit_log", "palace.tool_delivery", "palace.webhooks", "palace.opening"],
     ["palace.transfer"],
     ["palace.judging", "palace.links", "palace.revisions", "palace.rehearsal"],
     ["palace.mending"],

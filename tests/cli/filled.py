@@ -10,6 +10,7 @@ from palace.transfer.tables import TABLES
 from tests.api.making import created, finished
 from tests.cli.commands import Done, invoked
 from tests.media import jpeg
+from tests.receiver import receiver
 from tests.serving import STOCK_FACE, Palace, start_palace
 from tests.sites import site
 
@@ -23,10 +24,13 @@ def make_filled(data: Path) -> None:
 
 
 def fill(server: Palace) -> None:
-    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file."""
+    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file.
+
+    And a callback that arrived.
+    """
     llm = {"model": "m", "base_url": "https://llm.example.org/v1", "api_key": SECRET}
     body: dict[str, Any] = {"system_prompt": "Grüße aus München 🌃", "default_face_id": STOCK_FACE}
-    with server.client() as client, site() as pictures:
+    with server.client() as client, site() as pictures, receiver() as there:
         pictures.pages["/portrait.jpg"] = (200, {"content-type": "image/jpeg"}, jpeg(300, 300))
         names = {"username": "night.desk", "allowlist": ["a@example.org"]}
         ids = []
@@ -47,8 +51,10 @@ def fill(server: Palace) -> None:
         tool = client.post("/v2/tools", json={"name": "price", "description": "Tells the price."}).json()["tool_id"]
         assert client.post("/v2/pals", json={**body, "pal_name": "Tells prices", "tool_ids": [tool]}).is_success
         url = pictures.url("/portrait.jpg", "127.0.0.1")
-        face = created(client, train_image_url=url, voice_name="calm-alto", face_name="Porter")
-        finished(client, face)
+        wanted = {"train_image_url": url, "voice_name": "calm-alto", "face_name": "Porter"}
+        finished(client, created(client, **wanted, callback_url=there.url("/?token=t")))
+        while not client.get("/v2/webhooks/deliveries?status=delivered").json()["data"]:
+            assert len(there.wait()) == 1
     server.new_key("neighbour")
 
 

@@ -14,7 +14,7 @@ ROUTES = ("/v2/pals", "/v2/pals/{id}")
 
 def samples(meter: Meter) -> dict[tuple[str, ...], float]:
     """Every number of the page, by its name and the values of its labels."""
-    families = text_string_to_metric_families(exposition(meter, 3).decode())
+    families = text_string_to_metric_families(exposition(meter, {"jobs": 3, "deliveries": 4}).decode())
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in families
@@ -71,7 +71,7 @@ def test_every_metric_is_on_the_page_from_the_start():
     found = {name for name, *_ in samples(Meter())}
     suffixes = {"counter": "_total", "gauge": "", "histogram": "_bucket"}
     assert {f"palace_{metric.name}{suffixes[metric.kind]}" for metric in METRICS} <= found
-    assert "palace_jobs_waiting" in found
+    assert {"palace_jobs_waiting", "palace_deliveries_waiting"} <= found
 
 
 def test_counters_gauges_and_histograms_say_what_was_written():
@@ -88,6 +88,7 @@ def test_counters_gauges_and_histograms_say_what_was_written():
     assert found["palace_patch_bytes_sum",] == BYTES[0] + 1
     assert (found["palace_commit_writes_sum",], found["palace_commit_seconds_sum",]) == (12, 0.5)
     assert (found["palace_writes_waiting",], found["palace_jobs_waiting",]) == (7, 3)
+    assert found["palace_deliveries_waiting",] == 4
 
 
 def test_workers_that_were_forked_are_told_as_one_by_any_of_them():

@@ -20,9 +20,8 @@ from palace.mending import with_nearest
 from palace.resource import Problem, Resource, Services
 from palace.resources.conversations.casting import cast, script
 from palace.resources.conversations.request import NewConversation, rules
-from palace.storage import Transaction
-from palace.talking import logged
-from palace.talking.given import Given
+from palace.storage import Record, Transaction
+from palace.talking import Given, Place, keep
 from palace.validation import problems_of, refuse
 from palace.verbs.writing import New, Outcome
 
@@ -73,7 +72,7 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
         outcome = await replace(made, facts={**made.facts, "conversation_url": url}).store(tx, services)
         if not new.test_mode:
             by = script(new, given, face, parts, made.id, now.timestamp())
-            await _begin(tx, outcome.record.seq, by, given, now)
+            await _begin(tx, outcome.record, by, given, services)
         return outcome
 
     answer = partial(receipt, new)
@@ -103,13 +102,14 @@ async def _refuse_too_many(tx: Transaction, account: int, services: Services) ->
         raise TooManyConversations
 
 
-async def _begin(tx: Transaction, document: int, by: Script, given: Given, now: datetime) -> None:
+async def _begin(tx: Transaction, record: Record, by: Script, given: Given, services: Services) -> None:
     """The first step: the PAL is there."""
-    state, _, commands = opened(by, now.timestamp())
+    state, _, commands = opened(by, by.started_at)
     wake_at = state.wake_at
     due = None if wake_at is None else timestamp(datetime.fromtimestamp(wake_at, UTC))
-    await tx.conversations.add(document, due, stored_state(state), stored_script(by), given.stored())
-    await tx.conversations.log(document, 0, logged(commands, state.seq, timestamp(now)))
+    await tx.conversations.add(record.seq, due, stored_state(state), stored_script(by), given.stored())
+    place = Place(record.seq, record.id, record.owner)
+    await keep(tx, place, 0, commands, state.seq, given.callback_url, services)
 
 
 def receipt(new: NewConversation, outcome: Outcome) -> Reply:

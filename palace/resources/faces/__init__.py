@@ -186,7 +186,8 @@ FACE = Resource(
             answer_schema=RECEIPT,
             examples={"from a picture": NEW},
             differs=(
-                "`callback_url` is stored, but not called yet: webhooks come later.",
+                "`callback_url` is told `{replica_id, status, error_message}` when the training ends, as a signed and "
+                "repeated delivery: `GET /v2/webhooks/deliveries` shows it.",
                 "A face is `completed` once its picture was fetched, checked and made small; no model is trained yet, "
                 "and `consent_video_url`, `auto_fix_training_image` and `properties` are stored for when one is.",
                 "A `face_name` has at most 255 characters; no published page has a limit.",
