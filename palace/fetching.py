@@ -78,13 +78,13 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def look_up(host: str) -> Sequence[str]:
-    """All addresses of a name, as the system finds them; [] when there is none. Raises FetchFailed for another try."""
+    """All addresses of a name, as the system finds them; [] when there is none. Raises NotReached for another try."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
-            raise FetchFailed(f"{host} could not be looked up just now.", is_temporary=True) from error
+            raise NotReached(f"{host} could not be looked up just now.", is_temporary=True) from error
         return []
     except UnicodeError:  # Python's: a part of the name that is empty or too long.
         return []

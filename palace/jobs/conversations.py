@@ -17,8 +17,6 @@ from palace.tool_delivery import BadArguments
 
 EXECUTED = "application.post_call_action_executed"
 FILL_IN = "The conversation below is over. Call the tool {name} once, with arguments that follow from it."
-    "The conversation below is over. Call the tool {name} once, with arguments that follow from it and nothing else."
-)
 NO_CALL = "The model did not call the tool."
 SPEAKERS = {"user": "Person", "assistant": "PAL", "tool": "Result of a tool"}
 

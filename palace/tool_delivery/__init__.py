@@ -23,7 +23,7 @@ from palace.fetching import (
 from palace.resource import Document
 from palace.tool_delivery.outcomes import MOST_BYTES, output_of, phrase, reason_for, reason_of, verdict
 from palace.tool_delivery.placeholders import Undeliverable
-from palace.tool_delivery.proofs import proven, secrets_of, shown, without_secrets
+from palace.tool_delivery.proofs import proven, secrets_of, shown
 from palace.tool_delivery.requests import Facts, auth_type, make_request, settings_of
 from palace.tool_delivery.schema import BadArguments, read_arguments
 from palace.tool_delivery.tokens import Tokens
@@ -93,12 +93,12 @@ async def deliver(
         output, problem = _failed(error, api)
     return Delivered(
         status="success" if problem is None else "error",
-        output=without_secrets(output, call.secrets),
-        request=shown(call.request, call.secrets),
+        output=output,
+        request=shown(call.request, api.get("auth"), call.secrets),
         response_status=call.status,
         attempts=call.attempts,
         ms=round((clock.monotonic() - began) * 1000, 1),
-        problem=None if problem is None else without_secrets(problem, call.secrets),
+        problem=problem,
     )
 
 
@@ -112,8 +112,9 @@ async def _answer(call: _Call, api: Document, fetcher: Fetcher, tokens: Tokens) 
             token = await tokens.token(call.tool, auth, api["timeout"], fetcher)
             call.secrets.append(token)
         call.attempts += 1
+        call.request = proven(call.request, auth, token)
         try:
-            answer = await send(proven(call.request, auth, token), bounds, fetcher)
+            answer = await send(call.request, bounds, fetcher)
         except NotReached:
             if call.takes("again"):
                 continue

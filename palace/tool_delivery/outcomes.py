@@ -59,7 +59,7 @@ def output_of(answer: Answer, secrets: Iterable[str]) -> str:
     media_type, _, parameters = answer.headers.get("content-type", "").lower().partition(";")
     media_type = media_type.strip()
     if media_type and not media_type.startswith(TEXTUAL) and not media_type.endswith(SUFFIXES):
-        return f"(The answer is {len(answer.body)} bytes of {media_type}, which is no text.)" if answer.body else ""
+        return f"(The answer is {len(answer.body)} bytes that are no text.)" if answer.body else ""
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(" \"'")
     text = answer.body.decode(charset if charset in CHARSETS else "utf-8", errors="replace").replace("\0", "\ufffd")
     text = without_secrets(text, secrets, is_cut=answer.is_cut)

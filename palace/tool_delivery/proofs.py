@@ -118,13 +118,17 @@ def _forms(secret: str) -> Iterator[str]:
         yield from (text, encoded(text), quote_plus(text), json.dumps(text)[1:-1], compact(text)[1:-1])
 
 
-def shown(request: Request, secrets: Iterable[str]) -> dict[str, Any]:
+def shown(request: Request, auth: Document | None, secrets: Iterable[str]) -> dict[str, Any]:
     """The request for a record: no secret in it, nor a value whose name sounds like one."""
-    secrets = tuple(secrets)
+    secrets, key = tuple(secrets), str((auth or {}).get("name", "")).lower()
+
+    def hides(name: str) -> bool:
+        return bool(key and name.lower() == key) or SOUNDS_SECRET.search(name) is not None
+
     address, mark, query = request.url.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")]
-    query = "&".join(name + is_ + (MASK if SOUNDS_SECRET.search(name) else value) for name, is_, value in pairs)
-    headers = {name: MASK if SOUNDS_SECRET.search(name) else value for name, value in request.headers}
+    query = "&".join(name + is_ + (MASK if hides(unquote_plus(name)) else value) for name, is_, value in pairs)
+    headers = {name: MASK if hides(name) else value for name, value in request.headers}
     return {
         "method": request.method,
         "url": without_secrets(f"{address}{mark}{query}", secrets),

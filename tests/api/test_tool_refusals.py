@@ -69,6 +69,7 @@ REFUSED: list[Any] = [
     (with_api(headers={"X-A": 5}), "/delivery/api/headers/X-A", STRING),
     (with_api(headers={"X A": "5"}), "/delivery/api/headers/X A", "Not a valid name of a header."),
     (with_api(headers={"X-A": "a\r\nHost: b"}), "/delivery/api/headers/X-A", "Must not have control characters."),
+    (with_api(content_type="a\r\nHost: b"), "/delivery/api/content_type", "Must not have control characters."),
     *((with_api(headers={name: "x"}), f"/delivery/api/headers/{name}", "This header is set by the server.")
       for name in ("Host", "content-length", "Transfer-Encoding", "connection")),
     (with_api(query_params={"n": 5}), "/delivery/api/query_params/n", STRING),

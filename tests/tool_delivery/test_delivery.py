@@ -179,9 +179,7 @@ def test_nothing_is_sent_when_an_argument_is_missing(server: ToolServer) -> None
         pytest.param({"content-type": "text/plain; charset=punycode"}, b"ab-", "ab-", id="a charset that is not read"),
         pytest.param({"content-type": "application/hal+json"}, b"{}", "{}", id="a kind of JSON"),
         pytest.param({}, b"a\xff\x00b", "a\ufffd\ufffdb", id="what is no text"),
-        pytest.param(
-            {"content-type": "image/png"}, b"\x89PNG", "(The answer is 4 bytes of image/png, which is no text.)"
-        ),
+        pytest.param({"content-type": "image/png"}, b"\x89PNG", "(The answer is 4 bytes that are no text.)"),
         pytest.param({"content-encoding": "gzip"}, gzip.compress(b"packed"), "packed", id="packed"),
         pytest.param({}, b"", "", id="nothing"),
     ],

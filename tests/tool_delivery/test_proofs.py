@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from palace.fetching import Request
 from palace.tool_delivery import Delivered
-from palace.tool_delivery.proofs import secrets_of, without_secrets
+from palace.tool_delivery.outcomes import MOST_BYTES
+from palace.tool_delivery.proofs import proven, secrets_of, without_secrets
 from tests.api.test_fetching import Names
 from tests.tool_delivery.tool_server import OK, ToolServer, cut_off, echo
 
@@ -80,6 +82,15 @@ def test_no_argument_stands_for_the_api_key(server: ToolServer) -> None:
 def test_the_auth_counts_more_than_a_header_of_the_tool(server: ToolServer) -> None:
     headers, _ = seen(server, {"type": "bearer", "token": "right"}, headers={"Authorization": "wrong"})
     assert headers["authorization"] == "Bearer right"
+
+
+def test_a_request_that_is_sent_again_is_proven_once() -> None:
+    auth, request = {"type": "bearer", "token": "right"}, Request("GET", "https://tools.example/", (("a", "b"),))
+    once = proven(request, auth)
+    assert once.headers == (("a", "b"), ("authorization", "Bearer right"))
+    assert proven(once, auth) == once
+    query = {"type": "api_key", "name": "key", "value": "right", "location": "query"}
+    assert proven(proven(request, query), query).url == "https://tools.example/?key=right"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
@@ -149,6 +160,27 @@ def test_no_secret_is_in_an_exception_of_a_fault_of_our_own(server: ToolServer) 
     assert "sesame" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("kind", "url", "header"),
+    [
+        ("bearer", "/rate", {"authorization": "********"}),
+        ("basic", "/rate", {"authorization": "********"}),
+        ("header", "/rate", {"x-whatever": "********"}),
+        ("query", "/rate?whatever=********", {}),
+        ("hmac", "/rate", {"x-tavus-signature": "********"}),
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, "xyz"])
+def test_the_record_tells_that_a_secret_was_sent_and_not_which(
+    server: ToolServer, kind: str, url: str, header: dict[str, str], secret: str
+) -> None:
+    [member] = {"token", "password", "value", "secret"} & set(AUTHS[kind])
+    done = server.deliver(server.tool(auth={**AUTHS[kind], member: secret}), {})
+    assert done.request["url"] == server.url(url)
+    assert done.request["headers"] == {"content-type": "application/json", **header}
+    assert "xyz" not in repr(done)
+
+
 def test_values_whose_names_sound_secret_are_not_recorded(server: ToolServer) -> None:
     headers = {"X-Api-Key": "one", "Cookie": "two", "X-Author": "Ann", "X-Team": "red"}
     done = server.deliver(server.tool("/x?secret=three&keyword=four&access_token=five", headers=headers), {})
@@ -167,6 +199,12 @@ def test_values_whose_names_sound_secret_are_not_recorded(server: ToolServer) ->
 def test_the_beginning_of_a_secret_where_an_answer_was_cut_off_is_not_shown(cut_at: int) -> None:
     text = f"said: {SECRET[:cut_at]}"
     assert without_secrets(text, [SECRET], is_cut=True) == "said: ********"
+
+
+def test_an_answer_that_is_cut_off_in_the_middle_of_a_secret_does_not_show_its_beginning(server: ToolServer) -> None:
+    server.answers[:] = [(200, {}, b"x" * (MOST_BYTES - 5) + SECRET.encode())]
+    done = server.deliver(server.tool(auth=AUTHS["bearer"]), {})
+    assert done.output.startswith("x" * (MOST_BYTES - 5) + "********\n(Cut off:")
 
 
 def test_a_very_short_secret_does_not_make_answers_unreadable() -> None:

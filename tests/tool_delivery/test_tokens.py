@@ -191,7 +191,7 @@ def test_without_a_token_the_tool_is_not_called(server: ToolServer, status: int,
 def test_a_token_url_within_is_refused(server: ToolServer) -> None:
     for url in ("https://127.0.0.1:1/token", "https://169.254.169.254/token", "http://tools.example/token"):
         [done] = calls(server, [tool(server, token_url=url)])
-        assert (done.status, done.attempts, server.asked) == ("error", 0, [])
+        assert (done.status, done.attempts, server.asked, server.names.asked) == ("error", 0, [], [])
 
 
 def test_neither_the_secret_nor_the_token_is_seen_by_anybody_else(server: ToolServer) -> None:

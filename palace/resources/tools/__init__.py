@@ -277,6 +277,11 @@ TOOL = Resource(
                 "For `post_call`, `on_call` and `static_filler` must be null and `on_resolve` `fire_and_forget`, as "
                 "they must for `vision` and `audio`: nobody waits for the result.",
                 "`delivery.api.auth` is null where none was sent; the published pages do not say.",
+                "How a tool is delivered is published in part only. Chosen here: a missing argument is told to the "
+                "model and nothing is sent; a value alone in a string of `body_template` keeps its type; GET, HEAD and "
+                "DELETE have the arguments in the query; a signed body has no blanks; 5xx and a connection that fails "
+                "are tried once more (signed, not after 501 and 503); redirects are not followed; `timeout` is for all "
+                "tries; 256 KiB of an answer are read; `pattern` in `parameters` is not checked.",
                 "A tool has at most 50 tags of 100 characters, 50 headers and 50 `query_params`, and a URL has 2048 "
                 "characters; no published page has limits for these.",
             ),
