@@ -221,6 +221,10 @@ async def delete_rehearsals(tx: Transaction, call: Call, services: Services) -> 
 
 LIST = verbs.ListStyle(default_sort="desc", labels={"pal": "pal"}, left_out=("report",))
 NO_PAL = "`Invalid pal_id`: unknown, or not yours"
+SHORT: Document = {
+    "name": "Greeting",
+    "visitors": [{"name": "says hello", "steps": [{"say": "Hello!", "expect": {"matches": ["."]}}]}],
+}
 TEXT: dict[str, Any] = {"type": "string"}
 RECEIPT: dict[str, Any] = {
     "type": "object",
@@ -233,6 +237,13 @@ RECEIPT: dict[str, Any] = {
     },
 }
 WHOLE: dict[str, Any] = {"$ref": "#/components/schemas/Rehearsal"}
+FACTS = {stamp.name: dict(stamp.schema) for stamp in REHEARSAL.stamps if stamp.name not in LIST.left_out}
+ITEM: dict[str, Any] = {
+    "allOf": [
+        {"$ref": "#/components/schemas/RehearsalFields"},
+        {"type": "object", "required": ["rehearsal_id", *FACTS], "properties": {"rehearsal_id": TEXT, **FACTS}},
+    ]
+}
 REHEARSAL_ID = Parameter(
     "rehearsal_id", {"type": "string", "minLength": 1, "example": "rh0a1b2c3d4e5"}, "Which one.", True
 )
@@ -264,7 +275,7 @@ PAL_REHEARSALS = (
         body="object",
         body_schema=_schema(),
         answer_schema=RECEIPT,
-        examples={"the draft": {"suite_id": "rs0a1b2c3d4e5", "draft": True, "runs": 3}},
+        examples={"a suite that is not stored": {"suite": SHORT, "runs": 2}},
         differs=OWN,
     ),
     Endpoint(
@@ -276,7 +287,7 @@ PAL_REHEARSALS = (
         list_all,
         answers={200: "One page of rehearsals.", 400: f"A query parameter is not valid; or {NO_PAL}."},
         parameters=PAGES,
-        answer_schema=verbs.page_schema({"type": "object"}, LIST),
+        answer_schema=verbs.page_schema(ITEM, LIST),
     ),
     Endpoint(
         "GET",
