@@ -42,9 +42,10 @@ def rehearse(
     url: Url = DEFAULT_URL,
     key: Key = "",
 ) -> None:
-    """Rehearse a PAL: as it is live, as of a revision, or as its draft has it.
+    """Let visitors from a script talk to a PAL.
 
-    Ends with 1 unless enough talks pass. With --conversation nothing passes or fails: you see what differs.
+    It is rehearsed as it is live, as of a revision, or as its draft has it. Ends with 1 unless enough talks pass; with
+    --conversation nothing passes or fails, and you see what differs.
     """
     body: dict[str, Any] = {"draft": True} if draft else {}
     wanted = {"suite_id": suite_id, "conversation_id": conversation, "revision": revision, "runs": runs}
