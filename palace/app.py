@@ -17,8 +17,8 @@ import uvloop
 from palace import __version__
 from palace.accounts import FIRST_ACCOUNT, add_key, ensure_account, ensure_key, is_working
 from palace.addresses import parse_networks
+from palace.api.connections import SOCKETS, Connection, DroppableConnection
 from palace.api.emulator import Emulator
-from palace.api.faults import DroppableConnection
 from palace.api.server import build_application, counted_routes
 from palace.audit import Deed
 from palace.changes import Feed
@@ -106,7 +106,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
     fetcher = Fetcher(parse_networks(settings.allow_private_addresses))
     models = _models(settings, Means(fetcher, clock, ids))
     meter = meter or Meter()
-    store, vault, chain = await open_sealed(settings, meter, clock, ids)
+    store, vault, chain, meeting_key = await open_sealed(settings, meter, clock, ids)
     limits = Limits(
         operations=settings.max_patch_operations,
         pointer_characters=settings.max_pointer_characters,
@@ -130,6 +130,7 @@ async def open_services(settings: Settings, url: str = "", meter: Meter | None =
         changes=Feed(Ids().new("", 12)),
         meter=meter,
         rates=_rates(settings, store),
+        meeting_key=meeting_key,
     )
 
 
@@ -332,8 +333,8 @@ async def _answer(
     application = build_application(resources, services, settings, lambda: not server.is_draining, emulator, tracing)
     config = uvicorn.Config(
         application,
-        http="httptools" if emulator.faults is None else DroppableConnection,
-        ws="none",  # Whatever is installed beside: a request to change the protocol is answered as any other.
+        http=Connection if emulator.faults is None else DroppableConnection,
+        **SOCKETS,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -348,6 +349,7 @@ async def _answer(
         for task in beside[:2]:
             task.cancel()  # Jobs are begun anew elsewhere, or at the next start; so are callbacks.
         services.changes.end()
+        rooms.stop()
 
     server = Server(config, started, drain, settings.drain_seconds, worker)
     try:

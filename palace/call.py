@@ -1,6 +1,7 @@
 """What a handler is handed and what it hands back; no HTTP in sight."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,8 +42,9 @@ class Part(NamedTuple):
 class Call:
     """One request, translated: names in it are those used inside, except in `body_as_sent`.
 
-    `if_match` and `if_none_match` are the texts of these headers, `comment` says why the client makes a change. `parts`
-    is None where nobody wants to know what took how long.
+    `if_match`, `if_none_match` and `last_event_id` are the texts of these headers, `comment` says why the client makes
+    a change. With `wants_events` it would rather be told as it happens than once. `parts` is None where nobody wants to
+    know what took how long.
     """
 
     account: Account
@@ -59,6 +61,8 @@ class Call:
     comment: str | None = None
     request_id: str = ""
     idempotency: Idempotency | None = None
+    wants_events: bool = False
+    last_event_id: str | None = None
     parts: list[Part] | None = None
 
     def took(self, name: str, started: float, ended: float) -> None:
@@ -72,10 +76,12 @@ class Reply:
     """One answer: `document` is JSON text, or empty for an answer without a body.
 
     Its names are those used inside, and are translated on the way out, unless `is_spelled`: then they are those of the
-    route already.
+    route already. Instead of a document there may be `events`, server-sent, which are open until all are sent; what is
+    raised while they are opened is answered as an error.
     """
 
     status: int = 200
     document: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     is_spelled: bool = False
+    events: AbstractAsyncContextManager[AsyncIterator[bytes]] | None = None

@@ -5,21 +5,25 @@ from palace.clock import Clock
 from palace.folder import DATABASE, MasterKeys, make_private_folder, master_keys
 from palace.ids import Ids
 from palace.metrics import Meter
-from palace.sealed import open_chain
+from palace.sealed import open_chain, open_meeting_key
 from palace.settings import Settings
 from palace.storage import SqliteStore, Store
 from palace.vault import Vault, VaultError
 
 
-async def open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain]:
-    """The store, and what opens the secrets in it. For a database elsewhere a key is made once that was reached."""
+async def open_sealed(settings: Settings, meter: Meter, clock: Clock, ids: Ids) -> tuple[Store, Vault, Chain, bytes]:
+    """The store, what opens the secrets in it, and the server's own keys that lie in it.
+
+    For a database elsewhere a master key is made once that was reached.
+    """
     found = None if settings.database else _keys(settings, ids)
     store = await _open_store(settings, meter)
     try:
         found = found or _keys(settings, ids)
         vault = Vault(found.keys, ids)
         try:
-            return store, vault, await open_chain(store, vault, clock, ids)
+            chain = await open_chain(store, vault, clock, ids)
+            return store, vault, chain, await open_meeting_key(store, vault, ids)
         except VaultError as error:
             raise _wrong_key(settings, found) from error
     except BaseException:

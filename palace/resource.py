@@ -34,6 +34,9 @@ class Talks(Protocol):
     async def happened(self, document: int, id: str, owner: int, what: Any) -> None:
         """Something happened to a conversation, one of `palace.conversation.events`. Raises StorageFailure."""
 
+    def forget_all(self) -> None:
+        """The store was set back: what is in memory is not true any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -62,6 +65,8 @@ class Services:
     meter: Meter = field(default_factory=Meter)
     rates: Rates | None = None
     """how many requests each key may make; None for any number"""
+    meeting_key: bytes = b""
+    """signs the tokens with which people come into private conversations"""
     talks: Talks | None = None
     """the conversations that go on; None where nobody talks, as in commands on a data folder"""
 
@@ -149,7 +154,8 @@ class Endpoint:
     `path` is relative to the collection, with `{id}` for the object's id. `answers` maps a status to its meaning; what
     the 200 holds is a document, a page of them, or what `answer_schema` says. `required` are members of the body that
     only the newer family of routes demands. An `object` is a body of the operation's own, described by `body_schema`;
-    an `optional` one may be left out. `number` in the path is that of a revision or a draft.
+    an `optional` one may be left out. Where it `streams`, the 200 is server-sent events, always or when the header
+    `Accept` asks for them. `number` in the path is that of a revision or a draft.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
@@ -165,6 +171,7 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     answers_with: Literal["document", "page"] = "document"
     answer_schema: Mapping[str, Any] | None = None
+    streams: Literal["never", "asked", "always"] = "never"
     examples: Mapping[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     """where this server differs from the published one or had to choose, and why: for the compatibility page"""

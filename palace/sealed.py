@@ -8,6 +8,8 @@ from palace.storage import Store, Transaction
 from palace.vault import Vault
 
 AUDIT_KEY = "audit_key"
+MEETING_KEY = "meeting_key"
+MEETING_KEY_BYTES = 32
 SERVER = "server"
 BEGIN, AUDIT, CHAIN_PREFIX = "begin", "audit", "chain "
 CHAINS = 8
@@ -27,6 +29,17 @@ async def open_chain(store: Store, vault: Vault, clock: Clock, ids: Ids) -> Chai
     if store.is_shared:
         await store.transact(lambda tx: _begin_more(tx, chain, clock))
     return chain
+
+
+async def open_meeting_key(store: Store, vault: Vault, ids: Ids) -> bytes:
+    """The key that signs the tokens of private conversations; it is made at the first start. Raises VaultError."""
+    sealed = await store.reading.get_server_secret(MEETING_KEY)
+    if sealed is None:
+        fresh = vault.seal(ids.random_bytes(MEETING_KEY_BYTES).hex(), place_of(MEETING_KEY))
+        await store.transact(lambda tx: tx.add_server_secret(MEETING_KEY, fresh))
+        sealed = await store.reading.get_server_secret(MEETING_KEY)  # Another process may have been faster.
+        assert sealed is not None
+    return bytes.fromhex(vault.open(sealed, place_of(MEETING_KEY)))
 
 
 async def _try_some_secret(store: Store, vault: Vault) -> None:

@@ -157,6 +157,10 @@ class Settings:
     most_requests: int = _setting(1000, "The most requests that are carried out at once; further ones are 503.")
     most_waiting_writes: int = _setting(1000, "The most writes that wait for the database; further ones are 503.")
     most_conversations: int = _setting(0, "The most conversations of one account that go on at once; 0: any number.")
+    most_lines: int = _setting(
+        5000, "The most WebSockets and event streams of conversations at once, of each process; further ones are 503."
+    )
+    most_account_lines: int = _setting(2000, "The most of them for conversations of one account.")
     max_body_bytes: int = _setting(16 << 20, "The largest request body, in bytes.")
     max_document_bytes: int = _setting(16 << 20, "The largest document that is stored, in bytes of JSON.")
     max_patch_operations: int = _setting(1000, "The most operations in one JSON Patch.")

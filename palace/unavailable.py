@@ -83,3 +83,14 @@ class TooManyListeners(ClientError):
     def __init__(self, most: int) -> None:
         text = f"{most} clients listen for changes here already, as many as one server tells of them. Try again later."
         super().__init__(text, [Detail(self.code, text, facts={"maximum": most})], {"retry-after": "30"})
+
+
+class TooManyLines(ClientError):
+    """503: so many clients hang on to conversations already as the server takes."""
+
+    status = 503
+    code = "too_many_lines"
+
+    def __init__(self, limit: str, most: int) -> None:
+        text = f"{most} connections to conversations are open already, as many as may be. Try again later."
+        super().__init__(text, [Detail(self.code, text, facts={"limit": limit, "maximum": most})], {"retry-after": "5"})

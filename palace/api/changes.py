@@ -1,12 +1,7 @@
-"""`GET /_palace/changes`: what changes in the caller's account, told while it happens, as server-sent events.
+"""`GET /_palace/changes`: what changes in the caller's account, told while it happens, as server-sent events."""
 
-The format is that of the HTML standard (https://html.spec.whatwg.org/multipage/server-sent-events.html); pages of a
-browser read it with `fetch`, because their EventSource cannot send the header x-api-key.
-"""
-
-import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -16,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from palace.api.auth import authenticate
 from palace.api.bodies import Headers
 from palace.api.endpoints import READ_METHODS, named_route, not_allowed
+from palace.api.streams import send_stream
 from palace.call import Account
 from palace.changes import Event, Feed
 from palace.errors import ClientError
@@ -26,14 +22,7 @@ from palace.unavailable import Stopping, TooManyListeners
 PATH = "/_palace/changes"
 HEARTBEAT_SECONDS = 15.0
 """Shorter than what proxies commonly give a silent connection; and how long a revoked key may go on to listen."""
-RETRY_MILLISECONDS = 1000
 MOST_LISTENERS = 200
-HEADERS: Mapping[bytes, bytes] = {
-    b"content-type": b"text/event-stream; charset=utf-8",
-    b"cache-control": b"no-store",
-    b"x-accel-buffering": b"no",
-}
-"""The last one has nginx pass everything on at once."""
 RESYNC = b"event: resync\ndata: {}\n\n"
 HEARTBEAT = b": still here\n\n"
 
@@ -55,26 +44,17 @@ class _Changes:
             raise Stopping
         if feed.listeners >= MOST_LISTENERS:
             raise TooManyListeners(MOST_LISTENERS)
-        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS.items())})
-        if scope["method"] == "GET":
-            telling = asyncio.create_task(self._tell(account, key, headers.get(b"last-event-id") or "", send))
-            leaving = asyncio.create_task(_gone(receive))
-            await asyncio.wait((telling, leaving), return_when=asyncio.FIRST_COMPLETED)
-            leaving.cancel()
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-        await send({"type": "http.response.body", "body": b""})
+        async with aclosing(self._told(account, key, headers.get(b"last-event-id") or "")) as texts:
+            await send_stream(texts, scope, receive, send)
 
-    async def _tell(self, account: Account, key: str | None, cursor: str, send: Send) -> None:
+    async def _told(self, account: Account, key: str | None, cursor: str) -> AsyncGenerator[bytes, None]:
         feed = self._services.changes
-        await _send(send, b"retry: %d\n\n" % RETRY_MILLISECONDS)
         with feed.listening(account.id, cursor) as listener:
             while not feed.is_over:
                 events = await listener.next(HEARTBEAT_SECONDS)
                 if not events and not await self._is_still_open(key):
                     return
-                await _send(send, b"".join(map(_text, events)) or _nothing_new(feed))
+                yield b"".join(map(_text, events)) or _nothing_new(feed)
 
     async def _is_still_open(self, key: str | None) -> bool:
         try:
@@ -96,15 +76,6 @@ def _text(event: Event) -> bytes:
     if (deed := event.deed) is not None:
         said = {"kind": deed.kind, "id": deed.id, "revision": deed.revision, "action": deed.action}
     return b"id: %s\nevent: %s\ndata: %s\n\n" % (event.cursor.encode(), event.name.encode(), orjson.dumps(said))
-
-
-async def _send(send: Send, text: bytes) -> None:
-    await send({"type": "http.response.body", "body": text, "more_body": True})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        """A body means nothing here."""
 
 
 def changes_route(services: Services) -> BaseRoute:

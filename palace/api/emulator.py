@@ -119,7 +119,13 @@ def _telling(tell: Callable[[], Any]) -> Handler:
 
 def _resetting(start: Start, plan: Plan | None, services: Services) -> Handler:
     async def reset(request: _Request) -> None:
-        await start_over(start, services, request.account, request.id, plan.rewind if plan else lambda: None)
+        def rewind() -> None:
+            if services.talks is not None:
+                services.talks.forget_all()
+            if plan is not None:
+                plan.rewind()
+
+        await start_over(start, services, request.account, request.id, rewind)
 
     return reset
 

@@ -11,7 +11,7 @@ import orjson
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from palace.api.auth import admitted
+from palace.api.auth import admitted, authenticate
 from palace.api.bodies import (
     DOCUMENT_TYPES,
     MERGE_PATCH,
@@ -24,13 +24,16 @@ from palace.api.bodies import (
     send_json,
 )
 from palace.api.idempotency import answered_once
+from palace.api.streams import send_stream
 from palace.call import Call, Reply
-from palace.errors import BadRequest, Detail, MalformedPatch, MethodNotAllowed, PatchDoesNotFit
+from palace.errors import BadRequest, ClientError, Detail, MalformedPatch, MethodNotAllowed, PatchDoesNotFit
 from palace.resource import Endpoint, Resource, Services
+from palace.storage import StorageFailure
 from palace.verbs.queries import checked_comment
 from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
 
 READ_METHODS = ("GET", "HEAD")
+EVENTS = "text/event-stream"
 
 
 class ResourcePath:
@@ -70,6 +73,8 @@ class ResourcePath:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             call.query = self._canonical(query)
         call.if_none_match = headers.get(b"if-none-match")
+        call.wants_events = EVENTS in (headers.get(b"accept") or "")
+        call.last_event_id = headers.get(b"last-event-id")
         handler = partial(endpoint.handler, self._resource, call, self._services)
         if endpoint.method == "GET":
             reply = await handler()
@@ -80,7 +85,21 @@ class ResourcePath:
                 reply = await answered_once(call, scope, headers, body, handler, self._services)
             except (MalformedPatch, PatchDoesNotFit) as error:
                 raise self._resource.worded(error) from error
-        await send_reply(reply, self._words, send)
+        if reply.events is None:
+            await send_reply(reply, self._words, send)
+            return
+        async with reply.events as texts:
+            await send_stream(texts, scope, receive, send, partial(self._is_open, headers))
+
+    async def _is_open(self, headers: Headers) -> bool:
+        """Whether the key of a request has not been revoked meanwhile."""
+        try:
+            await authenticate(headers.get(b"x-api-key"), self._services.store.reading)
+        except ClientError:
+            return False
+        except StorageFailure:
+            """Nobody can tell."""
+        return True
 
     async def _read(self, call: Call, endpoint: Endpoint, headers: Headers, receive: Receive) -> bytes:
         if endpoint.body == "none":

@@ -4,9 +4,9 @@ import asyncio
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from palace.api.bodies import header, send_json
+from palace.api.connections import DROP
 from palace.api.mistakes import send_error
 from palace.errors import BadRequest, Detail
 from palace.faults import Fault, InvalidFault, Plan, read_fault
@@ -14,17 +14,6 @@ from palace.faults import Fault, InvalidFault, Plan, read_fault
 HEADER = b"x-palace-fault"
 API = "/v2/"
 """What lies elsewhere never fails on purpose: health, the reference, the lab's own operations."""
-
-DROP = "palace.drop"
-
-
-class DroppableConnection(HttpToolsProtocol):
-    """A connection that a request can end without an answer, as a network does."""
-
-    def on_message_begin(self) -> None:
-        """A request comes."""
-        super().on_message_begin()
-        self.scope["extensions"] = {DROP: {"now": self.transport.abort}}
 
 
 class FaultLab:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from palace.api.bodies import header
 from palace.api.mistakes import where, who
+from palace.api.sockets import as_request
 from palace.call import Part
 from palace.clock import Clock
 from palace.errors import NoSuchRoute
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 VERSION_PREFIX = "/v2"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUEST_ID_HEX_DIGITS = 12
+SWITCHING = 101
 TRACE_HEADERS = ("traceparent", "tracestate")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.http")
@@ -53,9 +55,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on under its id, count it, and log it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        if scope["type"] == "websocket":
+            scope, send = as_request(scope, send)
         sent_id = header(scope, b"x-request-id")
         is_usable = sent_id is not None and REQUEST_ID.fullmatch(sent_id) is not None
         request_id = sent_id if sent_id and is_usable else self._ids.new("r-", REQUEST_ID_HEX_DIGITS)
@@ -63,11 +64,14 @@ class Gateway:
         scope["path"] = self._full(scope["path"])
         started = self._clock.monotonic()
         span = self._begin_span(scope) if self._tracing is not None else None
-        status = 0
+        status, answered = 0, None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
+            nonlocal status, answered
+            if message["type"] == "websocket.accept":
+                status, answered = SWITCHING, self._clock.monotonic() - started
+                message["headers"] = [(b"x-request-id", request_id.encode("ascii"))]
+            elif message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
@@ -81,7 +85,8 @@ class Gateway:
             await self._app(scope, receive, send_with_id)
         finally:
             seconds = self._clock.monotonic() - started
-            self._meter.request(scope.get("palace.route") or scope["path"], scope["method"], status, seconds)
+            route = scope.get("palace.route") or scope["path"]
+            self._meter.request(route, scope["method"], status, seconds if answered is None else answered)
             if span is not None:
                 self._end_span(span, scope, status, started, seconds)
             if self._log_requests or status >= 500:

@@ -1,6 +1,7 @@
 """An answer for every mistake, for what takes too long, and for what is too much at once."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -44,7 +45,7 @@ class Mistakes:
             self._meter.count("refused/requests")
             await send_error(TooBusy(), scope, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, receive, send, self._let_go)
         self._begin(exchange)
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -57,8 +58,7 @@ class Mistakes:
                 raise
             await exchange.send_error(mistake(error, scope, self._meter))
         finally:
-            del self._open[exchange]
-            self._meter.count("requests_in_flight", -1)
+            self._let_go(exchange)
             await exchange.answered()
 
     def _begin(self, exchange: "_Exchange") -> None:
@@ -73,6 +73,12 @@ class Mistakes:
             exchange.ends_at = loop.time() + self._seconds
             if self._timer is None:
                 self._timer = loop.call_at(exchange.ends_at, self._end_late_ones, loop)
+
+    def _let_go(self, exchange: "_Exchange") -> None:
+        """It is over, or goes on as a stream: that is no work, and has limits of its own."""
+        if exchange in self._open:
+            del self._open[exchange]
+            self._meter.count("requests_in_flight", -1)
 
     def _end_late_ones(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -90,10 +96,21 @@ class _Exchange:
     say any more whether a write that waits for its commit will be made.
     """
 
-    __slots__ = ("_answering", "_receive", "_scope", "_send", "_waits_for_body", "ends_at", "has_begun", "is_late")
+    __slots__ = (
+        "_answering",
+        "_let_go",
+        "_receive",
+        "_scope",
+        "_send",
+        "_waits_for_body",
+        "ends_at",
+        "has_begun",
+        "is_late",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, let_go: Callable[["_Exchange"], None]) -> None:
         self._scope = scope
+        self._let_go = let_go
         self._receive = receive
         self._send = send
         self._waits_for_body = False
@@ -112,6 +129,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """A part of the answer, unless another one was given."""
         if not self.is_late:
+            if not self.has_begun and self._scope.get("palace.is_stream"):
+                self._let_go(self)
             self.has_begun = True
             await self._send(message)
 

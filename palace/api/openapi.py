@@ -241,6 +241,9 @@ def _responses(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schem
         if status in (200, 201):
             described = _answer if status == 200 else _published_answer
             response["content"] = {"application/json": described(resource, endpoint, is_legacy)}
+            if endpoint.streams != "never":
+                kept = {} if endpoint.streams == "always" else response["content"]
+                response["content"] = {**kept, "text/event-stream": {"schema": {"type": "string"}}}
             response["headers"] = _answer_headers(endpoint)
         elif status == 304:
             response["headers"] = VERSION_HEADERS | headers_of(x_message="Why there is no body.")

@@ -16,6 +16,8 @@ from palace.api.media import media_route
 from palace.api.metrics import METRICS_PATH, metrics_route
 from palace.api.mistakes import Mistakes
 from palace.api.pages import PAGES, page_routes
+from palace.api.sockets import PATH as SOCKET_PATH
+from palace.api.sockets import socket_route
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
 from palace.tracing import Tracing
@@ -55,6 +57,7 @@ def build_application(
     routes.append(media_route(VERSION_PREFIX, services))
     routes.append(changes_route(services))
     routes.append(metrics_route(settings, services))
+    routes.append(socket_route(services, _origins(settings)))
     routes += page_routes(resources, settings, is_ready)
     routes += emulator_routes(emulator, services)
     application: ASGIApp = Mistakes(
@@ -65,8 +68,7 @@ def build_application(
     )
     if emulator.faults is not None:
         application = FaultLab(application, emulator.faults)
-    if settings.cors_origins != NO_CORS:
-        origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+    if origins := _origins(settings):
         application = CORSMiddleware(
             application,
             allow_origins=origins,
@@ -88,9 +90,16 @@ def build_application(
     )
 
 
+def _origins(settings: Settings) -> list[str]:
+    """Whose pages may call the API."""
+    if settings.cors_origins == NO_CORS:
+        return []
+    return [origin.strip() for origin in settings.cors_origins.split(",")]
+
+
 def counted_routes(resources: Sequence[Resource]) -> list[str]:
     """The paths under which requests are counted: those of all operations, and those of the server itself."""
-    own = [METRICS_PATH, CHANGES_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
+    own = [METRICS_PATH, CHANGES_PATH, SOCKET_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
     return [path for resource in resources for _, path, _ in _paths(resource)] + own
 
 

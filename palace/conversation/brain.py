@@ -1,6 +1,6 @@
 """One event at a time: what a conversation makes of it."""
 
-from palace.conversation.calls import model_answered, tool_answered, waited_long_enough
+from palace.conversation.calls import fail_calls, model_answered, tool_answered, waited_long_enough
 from palace.conversation.commands import Close, Command, Report, StopModel
 from palace.conversation.events import (
     ContextAdded,
@@ -12,6 +12,7 @@ from palace.conversation.events import (
     Joined,
     Left,
     Lost,
+    LostTouch,
     ModelAnswered,
     ModelFailed,
     ModelSpoke,
@@ -21,16 +22,34 @@ from palace.conversation.events import (
     TimeCame,
     ToolAnswered,
 )
+from palace.conversation.foreign import cleaned
 from palace.conversation.objectives import activate, confirm
 from palace.conversation.script import Script
 from palace.conversation.stage import Stage
 from palace.conversation.state import Line, State
-from palace.conversation.turns import ask, echo, end_turn, greet, interrupt, model_failed, model_spoke, said
+from palace.conversation.turns import (
+    ask,
+    break_off,
+    echo,
+    go_on,
+    greet,
+    interrupt,
+    is_busy,
+    is_engaging,
+    listen,
+    model_failed,
+    model_spoke,
+    said,
+)
 
 MAX_CALL = "max_call_duration reached"
 LEFT = "participant_left_timeout reached"
 ABSENT = "participant_absent_timeout reached"
 IDLE = "idle_end_behavior reached"
+TOO_SLOW = "The model did not finish in time."
+NO_ANSWER = "No answer came in time: nobody knows whether the call was carried out."
+AWAY = "away "
+"""With the person's name behind it: the timer of somebody who may have left."""
 UNKNOWN_OUTCOME = "The server was restarted meanwhile: nobody knows whether the call was carried out."
 
 
@@ -42,8 +61,9 @@ def opened(script: Script, at: float) -> tuple[State, list[Line], list[Command]]
     prompt = "\n\n".join(part for part in (script.prompt, script.context) if part.strip())
     if prompt:
         stage.remember("system", prompt)
-    stage.wake_in("call", script.max_call_seconds)
-    stage.wake_in("absent", script.absent_seconds)
+    for timer, seconds in (("call", script.max_call_seconds), ("absent", script.absent_seconds)):
+        if seconds > 0:
+            stage.wake_in(timer, seconds)
     _tell_twice(stage, "joined")
     for name, member in (("replica", "replica_id"), ("pal", "face_id")):
         stage.do(Report(f"system.{name}_joined", "system", {member: script.face_id}))
@@ -55,12 +75,15 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
     if state.is_over:
         return []
     stage = Stage(script, state, lines, event.at)
-    what = event.what
+    what = cleaned(event.what)
     match what:
         case Joined():
             _joined(stage, what)
         case Left():
             _left(stage, what)
+        case LostTouch():
+            if what.participant in state.people:
+                stage.wake_in(AWAY + what.participant, what.seconds)
         case Said():
             said(stage, what)
         case EchoAsked():
@@ -99,15 +122,20 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
 
 
 def _joined(stage: Stage, what: Joined) -> None:
-    state = stage.state
-    if what.participant in state.people:
+    """A person is there, unless so many are as may be (contract 13.4); one who was away is back."""
+    state, most = stage.state, stage.script.most_people
+    stage.forget(AWAY + what.participant)
+    if what.participant in state.people or (most and len(state.people) >= most):
         return
     state.people.append(what.participant)
     stage.forget("left", "absent")
     if not state.was_joined:
         state.was_joined = True
-        activate(stage, stage.script.first_objective)
+        if not stage.script.is_echo:
+            activate(stage, stage.script.first_objective)
         greet(stage)
+    elif len(state.people) == 1:
+        listen(stage)
 
 
 def _left(stage: Stage, what: Left) -> None:
@@ -115,6 +143,7 @@ def _left(stage: Stage, what: Left) -> None:
     if what.participant not in state.people:
         return
     state.people.remove(what.participant)
+    stage.forget(AWAY + what.participant)
     if not state.people:
         stage.forget("idle")
         if stage.script.left_seconds <= 0:
@@ -124,12 +153,12 @@ def _left(stage: Stage, what: Left) -> None:
 
 
 def _add_context(stage: Stage, what: ContextAdded) -> None:
-    """One more piece of context. That a job is completed is news: the PAL tells it when nobody speaks."""
+    """One more piece of context. That a job is completed is news: the PAL tells it as soon as it is free."""
     state = stage.state
     state.added.append(what.context)
-    is_free = state.thinking is None and not state.is_speaking and not stage.script.is_echo
-    if what.job_status == "completed" and is_free and state.people:
-        ask(stage, "reply")
+    if what.job_status == "completed" and state.people and not stage.script.is_echo:
+        state.needs_answer = True
+        go_on(stage)
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------
@@ -153,34 +182,38 @@ def _time_came(stage: Stage, timer: str) -> None:
             waited_long_enough(stage)
         case "model":
             if state.thinking is not None:
-                problem = "The model did not finish in time."
-                model_failed(stage, ModelFailed(state.thinking.inference_id, "timeout", problem))
+                stage.do(StopModel(state.thinking.inference_id))
+                model_failed(stage, ModelFailed(state.thinking.inference_id, "timeout", TOO_SLOW))
+        case "calls":
+            fail_calls(stage, NO_ANSWER)
         case "idle":
             _silent_for_long(stage)
+        case _ if timer.startswith(AWAY):
+            _left(stage, Left(timer.removeprefix(AWAY)))
 
 
 def _silent_for_long(stage: Stage) -> None:
-    state, script = stage.state, stage.script
-    if state.thinking is not None or state.turn is not None or not state.people:
+    state = stage.state
+    if is_busy(state) or not state.people:
         return
-    if script.idle_engagement != "off" and state.idle_turns < 2:
+    if is_engaging(stage):
+        state.idle_turns += 1
         ask(stage, "idle")
-    elif script.ends_when_idle:
+    elif stage.script.ends_when_idle:
         end(stage, IDLE)
 
 
 def _lost(stage: Stage) -> None:
     """The server was restarted: what it was thinking is thought anew, and calls that were on their way are unknown."""
-    state = stage.state
-    for id, call in list(state.calls.items()):
-        tool = stage.script.tool(call.name)
-        if tool is not None and tool.is_api:
-            tool_answered(stage, ToolAnswered(id, UNKNOWN_OUTCOME, is_error=True))
-    if state.thinking is not None:
-        purpose = state.thinking.purpose
-        state.is_speaking, state.thinking = False, None
-        stage.forget("model")
-        ask(stage, purpose)
+    state, thinking = stage.state, stage.state.thinking
+    break_off(stage)
+    fail_calls(stage, UNKNOWN_OUTCOME)
+    if thinking is None or state.thinking is not None:
+        return
+    if thinking.purpose == "filler":
+        go_on(stage)
+    else:
+        ask(stage, thinking.purpose)
 
 
 # --- The end ----------------------------------------------------------------------------------------------------------
@@ -189,10 +222,7 @@ def _lost(stage: Stage) -> None:
 def end(stage: Stage, reason: str) -> None:
     """It is over: everybody is told, and then nothing happens any more."""
     state, script = stage.state, stage.script
-    if state.thinking is not None:
-        stage.do(StopModel(state.thinking.inference_id))
-        interrupt(stage)
-    end_turn(stage)
+    interrupt(stage)
     state.status, state.shutdown_reason = "ended", reason
     state.timers.clear()
     state.calls.clear()

@@ -1,23 +1,31 @@
 """The tools that the model calls, when their results count, and what the PAL says about it (contract 5)."""
 
-import json
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 from palace.conversation.commands import CallTool, NoteCall
 from palace.conversation.events import ModelAnswered, ToolAnswered, Wish
+from palace.conversation.foreign import object_of
 from palace.conversation.objectives import complete, touch
-from palace.conversation.prompt import COMPLETE_OBJECTIVE, END_CALL, LATE, NO_RESULT_YET, REPORT_GUARDRAIL
+from palace.conversation.prompt import COMPLETE_OBJECTIVE, END_CALL, LATE, is_own
 from palace.conversation.script import Tool
 from palace.conversation.stage import Stage
-from palace.conversation.state import OpenCall, Thinking
-from palace.conversation.turns import QUIET, ask, end_turn, note_tokens, say, speak
+from palace.conversation.state import OpenCall
+from palace.conversation.turns import QUIET, ask, end_turn, give_up, go_on, note_tokens, speak
 
 SOFT_SECONDS = 8.0
 """So long the PAL waits for results of tools that the client answers; then it goes on, and takes them later."""
+ADDRESS_SECONDS = 150.0
+"""So long a result over HTTPS may take: an address has 60 seconds, twice. Then whoever made the call is gone."""
 MOST_CALLS = 8
 """in one round"""
+MOST_OPEN = 64
+"""calls that have no result; the oldest falls out of the context then"""
+LONGEST_ID = 40
+"""of a call, in OpenAI's form"""
 DISPATCHED = "The call was dispatched; its result is not awaited."
-OWN = (COMPLETE_OBJECTIVE, REPORT_GUARDRAIL, END_CALL)
+TOO_MANY = f"error: not carried out, because {MOST_CALLS} calls at once are the most."
+NOT_AN_OBJECT = "error: the arguments are not a JSON object. Call it again with one."
 ENDED_BY_PAL = "end_call_tool"
 
 
@@ -28,46 +36,54 @@ def model_answered(stage: Stage, what: ModelAnswered) -> str:
         return ""
     state.thinking = None
     stage.forget("model")
-    note_tokens(stage, what)
-    if thinking.purpose == "idle":
-        state.idle_turns += 1
-    if what.wishes and thinking.purpose != "filler":
-        return _take(stage, what, thinking)
-    text = what.text.strip()
+    note_tokens(stage, what, thinking)
+    text = what.text.strip() or (thinking.text.strip() if state.is_speaking else "")
+    if what.wishes and thinking.may_call:
+        return _take(stage, text, what)
     if text:
         stage.remember("assistant", text, inference_id=what.inference_id)
         speak(stage, text, what.inference_id)
-    if not _is_waiting(stage):
-        end_turn(stage)
+    go_on(stage)
     return ""
 
 
-def _take(stage: Stage, what: ModelAnswered, thinking: Thinking) -> str:
+def _take(stage: Stage, text: str, what: ModelAnswered) -> str:
     """Carry out what the model wishes, as far as the tools' settings say, and go on when nothing is awaited."""
-    called = [(wish, tool) for wish in what.wishes if (tool := stage.script.tool(wish.name)) is not None]
-    text = _spoken_beside([tool for _, tool in called], what.text.strip(), was_heard=stage.state.is_speaking)
-    rows = [{"id": wish.id, "name": wish.name, "arguments": wish.arguments} for wish in what.wishes]
+    state, script = stage.state, stage.script
+    wishes = list(_with_ids(stage, what.wishes))
+    called = [tool for wish in wishes if not is_own(script, wish.name) and (tool := script.tool(wish.name)) is not None]
+    text = _spoken_beside(called, text, was_heard=state.is_speaking)
+    rows = [{"id": wish.id, "name": wish.name, "arguments": wish.arguments} for wish in wishes]
     stage.remember("assistant", text, inference_id=what.inference_id, tool_calls=rows)
     if text:
         speak(stage, text, what.inference_id)
-    for number, wish in enumerate(what.wishes):
-        if number >= MOST_CALLS:
-            _result(stage, wish.id, f"error: not carried out, because {MOST_CALLS} calls at once are the most.")
-        elif wish.name not in OWN or stage.script.tool(wish.name) is not None:
-            _call(stage, wish)
-        else:
-            _result(stage, wish.id, _own(stage, wish))
-    if any(wish.name == END_CALL for wish in what.wishes):
-        return ENDED_BY_PAL
-    if _is_waiting(stage):
-        if not text and any(tool.on_call == "generate_filler" for _, tool in called):
-            ask(stage, "filler")
-    elif _needs_answer(stage, what.wishes, has_spoken=bool(text)):
-        ask(stage, "reply")
-    else:
+    for number, wish in enumerate(wishes):
+        told = _carry_out(stage, wish) if number < MOST_CALLS else TOO_MANY
+        if told:
+            stage.remember("tool", told, tool_call_id=wish.id)
+        if told.startswith("error:") or (is_own(script, wish.name) and not text):
+            state.needs_answer = True
+    if any(wish.name == END_CALL for wish in wishes[:MOST_CALLS]):
         end_turn(stage)
-    del thinking
+        return ENDED_BY_PAL
+    if state.is_waiting and state.turn is not None:
+        state.turn.waiting_since = stage.now
+    is_silent = not text and (state.is_waiting or not state.needs_answer)
+    if is_silent and any(tool.on_call == "generate_filler" for tool in called):
+        ask(stage, "filler")
+    else:
+        go_on(stage)
     return ""
+
+
+def _with_ids(stage: Stage, wishes: tuple[Wish, ...]) -> Iterator[Wish]:
+    """Each call under an id of its own: models leave them out, or give the same one again."""
+    taken = {call["id"] for line in stage.lines for call in line.get("tool_calls", ())}
+    for wish in wishes:
+        is_good = wish.id and wish.id not in taken and len(wish.id) <= LONGEST_ID and not wish.id.endswith(LATE)
+        id = wish.id if is_good else "call_" + stage.new_inference().replace("-", "")
+        taken.add(id)
+        yield replace(wish, id=id)
 
 
 def _spoken_beside(tools: list[Tool], text: str, *, was_heard: bool) -> str:
@@ -78,95 +94,72 @@ def _spoken_beside(tools: list[Tool], text: str, *, was_heard: bool) -> str:
     return fixed if any(tool.on_call in QUIET for tool in tools) else text
 
 
-def _call(stage: Stage, wish: Wish) -> None:
-    """Have a tool called, by the client or over HTTPS; a call that cannot be made is told to the model at once."""
-    tool = stage.script.tool(wish.name)
-    arguments = _arguments(wish)
-    if tool is None:
-        _result(stage, wish.id, f"error: there is no tool {wish.name!r}.")
-        return
+def _carry_out(stage: Stage, wish: Wish) -> str:
+    """Make a call. Returns what the model is told at once, nothing when the result is still to come."""
+    tool, arguments = stage.script.tool(wish.name), object_of(wish.arguments)
+    if wish.name == END_CALL:
+        _tell(stage, replace(wish, arguments="{}"))
+        return "The call ends."
+    if tool is None and not is_own(stage.script, wish.name):
+        return f"error: there is no tool {wish.name[:100]!r}."
     if arguments is None:
-        _result(stage, wish.id, "error: the arguments are not a JSON object. Call it again with one.")
-        return
-    is_awaited = tool.on_resolve != "fire_and_forget" or tool.is_api
+        return NOT_AN_OBJECT
+    if tool is None:
+        return (complete if wish.name == COMPLETE_OBJECTIVE else touch)(stage, arguments)
+    is_forgotten = tool.on_resolve == "fire_and_forget"
     if tool.is_api:
         stage.do(CallTool(wish.id, tool.tool_id, arguments))
+        stage.wake_in("calls", ADDRESS_SECONDS)
     else:
-        facts = {"name": wish.name, "arguments": wish.arguments or "{}", "tool_call_id": wish.id}
-        stage.emit("conversation.tool_call", facts, inference_id=stage.state.utterance_id)
-    if is_awaited:
-        call = OpenCall(wish.name, stage.now, tool.on_resolve, tool.tool_id, wish.arguments)
-        call.is_late = tool.on_resolve == "fire_and_forget"
-        stage.state.calls[wish.id] = call
-        if not tool.is_api and tool.on_resolve != "add_to_context":
+        _tell(stage, wish)
+        if not is_forgotten and tool.on_resolve != "add_to_context":
             stage.wake_in("tools", SOFT_SECONDS)
-    if tool.on_resolve == "fire_and_forget":
-        _result(stage, wish.id, DISPATCHED)
+    if tool.is_api or not is_forgotten:
+        calls = stage.state.calls
+        calls[wish.id] = OpenCall(wish.name, stage.now, tool.on_resolve, tool.tool_id, wish.arguments, is_forgotten)
+        while len(calls) > MOST_OPEN:
+            del calls[next(iter(calls))]
+    return DISPATCHED if is_forgotten else ""
 
 
-def _arguments(wish: Wish) -> dict[str, Any] | None:
-    try:
-        arguments = json.loads(wish.arguments or "{}")
-    except ValueError:
-        return None
-    return arguments if isinstance(arguments, dict) else None
-
-
-def _own(stage: Stage, wish: Wish) -> str:
-    """Carry out a call by which the model tells something of the conversation itself."""
-    arguments = _arguments(wish)
-    if arguments is None:
-        return "error: the arguments are not a JSON object. Call it again with one."
-    if wish.name == COMPLETE_OBJECTIVE:
-        return complete(stage, arguments)
-    if wish.name == REPORT_GUARDRAIL:
-        return touch(stage, arguments)
-    facts = {"name": wish.name, "arguments": "{}", "tool_call_id": wish.id}
+def _tell(stage: Stage, wish: Wish) -> None:
+    """Have the client make a call."""
+    facts = {"name": wish.name, "arguments": wish.arguments or "{}", "tool_call_id": wish.id}
     stage.emit("conversation.tool_call", facts, inference_id=stage.state.utterance_id)
-    return "The call ends."
-
-
-def _result(stage: Stage, id: str, text: str) -> None:
-    stage.remember("tool", text, tool_call_id=id)
 
 
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 
-def tool_answered(stage: Stage, what: ToolAnswered) -> None:
-    """A result has come. One that nobody waits for is kept for later, one that nobody asked for is dropped."""
+def tool_answered(stage: Stage, *answers: ToolAnswered) -> None:
+    """Results have come. What the PAL does with one is up to its tool; one that nobody asked for is dropped."""
     state = stage.state
-    call = state.calls.pop(what.tool_call_id, None)
-    if call is None:
-        return
-    _note(stage, what, call)
-    if call.on_resolve == "fire_and_forget":
-        return
-    is_free = state.thinking is None and not state.is_speaking
-    if call.is_late:
-        _result(stage, what.tool_call_id + LATE, _worded(what))
-    elif call.on_resolve == "response_in_result" and not what.is_error:
-        _result(stage, what.tool_call_id, what.output)
-    else:
-        _result(stage, what.tool_call_id, _worded(what))
-    if call.on_resolve == "add_to_context" and not what.is_error:
-        if not call.is_late:
-            _settle(stage)
-    elif call.on_resolve == "response_in_result" and not what.is_error and is_free:
-        if what.output.strip():
-            say(stage, what.output, is_streamed=True)
-        _settle(stage)
-    elif call.is_late:
-        if is_free and not _is_waiting(stage):
-            ask(stage, "reply")
-    else:
-        if state.turn is not None:
-            state.turn.tool_seconds += stage.now - call.asked_at
-        _settle(stage, needs_answer=True)
+    is_news = False
+    for what in answers:
+        call = state.calls.get(what.tool_call_id)
+        if call is None or (what.by_client and _is_api(stage, call)):
+            continue
+        del state.calls[what.tool_call_id]
+        _note(stage, what, call)
+        if call.on_resolve == "fire_and_forget":
+            continue
+        text = f"error: {what.output}" if what.is_error else what.output
+        stage.remember("tool", text, tool_call_id=what.tool_call_id + (LATE if call.is_late else ""))
+        if what.is_error or call.on_resolve == "generate_response":
+            state.needs_answer = is_news = True
+        elif call.on_resolve == "response_in_result":
+            state.to_say += [what.output] if what.output.strip() else []
+            is_news = True
+    if not any(_is_api(stage, call) for call in state.calls.values()):
+        stage.forget("calls")
+    if is_news:
+        go_on(stage)
 
 
-def _worded(what: ToolAnswered) -> str:
-    return f"error: {what.output}" if what.is_error else what.output
+def fail_calls(stage: Stage, problem: str) -> None:
+    """No call over HTTPS gets a result any more."""
+    ids = [id for id, call in stage.state.calls.items() if _is_api(stage, call)]
+    tool_answered(stage, *(ToolAnswered(id, problem, is_error=True) for id in ids))
 
 
 def _note(stage: Stage, what: ToolAnswered, call: OpenCall) -> None:
@@ -189,51 +182,15 @@ def _note(stage: Stage, what: ToolAnswered, call: OpenCall) -> None:
     )
 
 
-def _settle(stage: Stage, *, needs_answer: bool = False) -> None:
-    """Go on once nothing is awaited any more."""
-    state = stage.state
-    if state.turn is not None and needs_answer:
-        state.turn.needs_answer = True
-    if _is_waiting(stage) or state.thinking is not None:
-        return
-    stage.forget("tools")
-    if state.turn is None:
-        if needs_answer:
-            ask(stage, "reply")
-    elif state.turn.needs_answer:
-        state.turn.needs_answer = False
-        ask(stage, "reply")
-    else:
-        end_turn(stage)
-
-
 def waited_long_enough(stage: Stage) -> None:
-    """Go on without the results that are not there yet."""
-    waiting = [call for call in stage.state.calls.values() if not call.is_late and not _is_api(stage, call)]
+    """Go on without the results that clients have not sent yet."""
     for id, call in stage.state.calls.items():
-        if call in waiting:
-            call.is_late = True
-            _result(stage, id, NO_RESULT_YET)
-    if waiting:
-        _settle(stage, needs_answer=any(call.on_resolve == "generate_response" for call in waiting))
+        if not call.is_late and call.on_resolve != "add_to_context" and not _is_api(stage, call):
+            give_up(stage, id, call)
+            stage.state.needs_answer = True
+    go_on(stage)
 
 
 def _is_api(stage: Stage, call: OpenCall) -> bool:
     tool = stage.script.tool(call.name)
     return tool is not None and tool.is_api
-
-
-def _is_waiting(stage: Stage) -> bool:
-    return any(not call.is_late and call.on_resolve != "add_to_context" for call in stage.state.calls.values())
-
-
-def _needs_answer(stage: Stage, wishes: tuple[Wish, ...], *, has_spoken: bool) -> bool:
-    """Whether the model has to go on at once: something was refused, or it only told of the conversation itself."""
-    ids = {wish.id for wish in wishes}
-    refused = any(
-        line["content"].startswith("error:")
-        for line in stage.lines
-        if line["role"] == "tool" and line["tool_call_id"] in ids
-    )
-    only_own = all(wish.name in OWN for wish in wishes)
-    return refused or (only_own and not has_spoken)

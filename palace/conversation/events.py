@@ -22,6 +22,14 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class LostTouch:
+    """Nobody knows whether a person is still there: unless they come in again in this time, they have left."""
+
+    participant: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """A person said something, and is done with it."""
 
@@ -75,6 +83,8 @@ class ToolAnswered:
     tool_call_id: str
     output: str
     is_error: bool = False
+    by_client: bool = False
+    """whether a client says so; of a call over HTTPS only the address knows the result"""
     request: Mapping[str, Any] | None = None
     problem: str | None = None
 
@@ -147,6 +157,7 @@ class EndAsked:
 What = (
     Joined
     | Left
+    | LostTouch
     | Said
     | EchoAsked
     | InterruptAsked

@@ -79,7 +79,7 @@ def _tool_result(said: Properties) -> What:
     if status not in ("success", "error"):
         raise NotUnderstood("conversation.tool_result: status must be success or error.")
     text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    return ToolAnswered(id, text, is_error=status == "error")
+    return ToolAnswered(id, text, is_error=status == "error", by_client=True)
 
 
 def _confirmed(said: Properties) -> What:

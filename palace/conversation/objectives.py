@@ -28,9 +28,11 @@ def complete(stage: Stage, arguments: dict[str, Any]) -> str:
     missing = [name for name in objective.variables if known.get(name) in (None, "")]
     if missing:
         return f"error: {objective.name} is not reached yet; find out: {', '.join(missing)}."
-    follows = arguments.get("next")
-    if objective.next_if and follows not in objective.next_if:
-        return f"error: next must be one of: {', '.join(objective.next_if)}."
+    follows = objective.next
+    if objective.next_if:
+        follows = next((name for name in objective.next_if if name == arguments.get("next")), None)
+        if follows is None:
+            return f"error: next must be one of: {', '.join(objective.next_if)}."
     variables = {name: known[name] for name in objective.variables}
     if objective.is_manual:
         state.pending = {"output_variables": variables, "next": follows}
@@ -57,8 +59,9 @@ def _reach(stage: Stage, objective: Objective, variables: dict[str, Any], follow
     stage.emit("conversation.objective.completed", facts)
     if objective.callback_url:
         body = {"event_type": "conversation.objective.completed", "message_type": "conversation", **facts}
+        body["conversation_id"] = stage.script.conversation_id
         stage.do(CallBack(objective.callback_url, {**body, "properties": facts}))
-    activate(stage, stage.script.objective(follows or objective.next))
+    activate(stage, stage.script.objective(follows))
 
 
 def touch(stage: Stage, arguments: dict[str, Any]) -> str:
@@ -78,6 +81,7 @@ def touch(stage: Stage, arguments: dict[str, Any]) -> str:
         stage.emit("conversation.guardrail.triggered", facts)
     if guardrail.callback_url:
         body = {"event_type": "conversation.guardrail.triggered", "message_type": "conversation"}
+        body["conversation_id"] = stage.script.conversation_id
         facts = {"guardrail": guardrail.name, "guardrail_uuid": guardrail.id, "reason": reason}
         stage.do(CallBack(guardrail.callback_url, {**body, "properties": facts}))
     return f"Noted. Keep to it: {guardrail.prompt}"

@@ -1,9 +1,11 @@
 """What the model is given: the prompt, what it is to reach and to keep, and as much of the talk as has room."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from palace.conversation.commands import Purpose
+from palace.conversation.foreign import object_of
 from palace.conversation.script import Objective, Script
 from palace.conversation.state import Line, State
 
@@ -20,11 +22,18 @@ NO_RESULT_YET = "There is no result yet. Go on without it; do not make one up."
 LATE = "_result"
 """What the id of a late result ends with (contract 2.3)."""
 
+NOT_IN_A_NAME = re.compile("[^a-zA-Z0-9_-]")
+LONGEST_NAME = 64
+"""of a function, in OpenAI's form"""
+
 ASKED_FOR: Mapping[Purpose, str] = {
     "greeting": "The person has just come in. Greet them and open the conversation, in one or two sentences.",
-    "filler": "You are looking something up just now. Say so in one short, natural sentence, and nothing else.",
+    "filler": "You are just doing what you called for. Say so in one short, natural sentence, and nothing else.",
     "idle": "The person has said nothing for a while. Take up the conversation again in one short sentence.",
 }
+
+GO_ON = "Go on: say what is new in what you know, or finish what you were saying."
+"""for a reply after the PAL's own words"""
 
 
 def messages_for(script: Script, state: State, lines: Sequence[Line], purpose: Purpose) -> list[Message]:
@@ -33,9 +42,12 @@ def messages_for(script: Script, state: State, lines: Sequence[Line], purpose: P
     The system's text always stands first and whole; of the talk the newest part is kept.
     """
     first: Message = {"role": "system", "content": system_text(script, state)}
-    last: list[Message] = [{"role": "system", "content": ASKED_FOR[purpose]}] if purpose in ASKED_FOR else []
+    talk = list(_spoken(lines))
+    is_own = not talk or talk[-1][-1]["role"] == "assistant"
+    wanted = ASKED_FOR.get(purpose, GO_ON if is_own else "")
+    last: list[Message] = [{"role": "system", "content": wanted}] if wanted else []
     room = script.context_tokens - sum(map(tokens_of, (first, *last)))
-    return [first, *_newest(list(_spoken(lines)), room), *last]
+    return [first, *_newest(talk, room), *last]
 
 
 def tokens_of(message: Message) -> int:
@@ -56,7 +68,10 @@ def _newest(groups: list[list[Message]], room: int) -> list[Message]:
 
 
 def _spoken(lines: Sequence[Line]) -> Iterator[list[Message]]:
-    """The talk in groups that belong together: a call and its results stand next to each other, as models demand."""
+    """The talk in groups that belong together: a call and its results stand next to each other, as models demand.
+
+    The line of the system is left out: what it says now stands in `system_text`.
+    """
     results = {line["tool_call_id"]: line["content"] for line in lines if line["role"] == "tool"}
     for line in lines:
         if line["role"] == "tool":
@@ -65,16 +80,20 @@ def _spoken(lines: Sequence[Line]) -> Iterator[list[Message]]:
                 yield [{"role": "system", "content": text}]
         elif calls := line.get("tool_calls"):
             yield [_with_calls(line, calls), *(_result(call["id"], results) for call in calls)]
-        else:
+        elif line["role"] != "system":
             yield [{"role": line["role"], "content": line["content"]}]
 
 
 def _with_calls(line: Line, calls: Sequence[Mapping[str, Any]]) -> Message:
-    functions = [
-        {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
-        for call in calls
-    ]
+    functions = [{"id": call["id"], "type": "function", "function": _called(call)} for call in calls]
     return {"role": "assistant", "content": line["content"] or None, "tool_calls": functions}
+
+
+def _called(call: Mapping[str, Any]) -> Message:
+    """What a call was, in a form that no model's server refuses, however badly the model wrote it."""
+    is_well_written = object_of(call["arguments"]) is not None and call["arguments"]
+    name = NOT_IN_A_NAME.sub("_", call["name"])[:LONGEST_NAME]
+    return {"name": name or "_", "arguments": call["arguments"] if is_well_written else "{}"}
 
 
 def _result(id: str, results: Mapping[str, str]) -> Message:
@@ -117,8 +136,19 @@ def _guardrail_text(script: Script) -> str:
 
 
 def functions_for(script: Script, state: State) -> list[Message]:
-    """The PAL's own tools, and those by which the model tells of objectives, guardrails and the end."""
-    own = [_function(tool.name, tool.description, tool.parameters) for tool in script.tools]
+    """The PAL's tools, and those by which the model tells of objectives, guardrails and the end; no name twice."""
+    tools = (tool for tool in script.tools if not is_own(script, tool.name))
+    own = (one for one in _own(script, state) if is_own(script, one["function"]["name"]))
+    return [*(_function(tool.name, tool.description, tool.parameters) for tool in tools), *own]
+
+
+def is_own(script: Script, name: str) -> bool:
+    """Whether a call tells something of the conversation itself. A tool of the PAL goes before, but for ending it."""
+    return name == END_CALL or (name in (COMPLETE_OBJECTIVE, REPORT_GUARDRAIL) and script.tool(name) is None)
+
+
+def _own(script: Script, state: State) -> list[Message]:
+    own = []
     objective = script.objective(state.objective)
     if objective is not None and state.pending is None:
         own.append(_function(COMPLETE_OBJECTIVE, "Tell that the present objective is reached.", _reached(objective)))

@@ -52,7 +52,10 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What the brain goes by. Times are in seconds; 0 for a greeting, a limit or a time that there is not."""
+    """What the brain goes by. Times are in seconds.
+
+    0 for `max_call_seconds` or `absent_seconds` is no limit; for `left_seconds` it ends with the last one leaving.
+    """
 
     conversation_id: str
     pal_id: str
@@ -74,6 +77,7 @@ class Script:
     left_seconds: int = 0
     absent_seconds: int = 300
     context_tokens: int = 32_000
+    most_people: int = 0
 
     def tool(self, name: str) -> Tool | None:
         """The tool with this name."""

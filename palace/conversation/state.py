@@ -20,6 +20,8 @@ class Thinking:
     inference_id: str
     purpose: Purpose
     asked_at: float
+    may_call: bool = False
+    """whether it was told of tools; what it calls without is not carried out"""
     text: str = ""
     first_token_at: float | None = None
 
@@ -42,14 +44,13 @@ class Turn:
     """The turn that goes on: when what happened, in seconds since 1970."""
 
     received_at: float
-    rounds: int = 0
     asked_at: float | None = None
     first_token_at: float | None = None
     first_sentence_at: float | None = None
     last_token_at: float | None = None
+    waiting_since: float | None = None
     tool_seconds: float = 0.0
-    needs_answer: bool = False
-    """whether the model has to go on once all results are there"""
+    """how long results were waited for"""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -76,6 +77,12 @@ class State:
     utterance_id: str = ""
     """that of what the person said last"""
     calls: dict[str, OpenCall] = field(default_factory=dict)
+    rounds: int = 0
+    """how often the model was asked since a person spoke"""
+    needs_answer: bool = False
+    """whether the model has to go on once nothing is awaited: it has not seen all that has come"""
+    to_say: list[str] = field(default_factory=list)
+    """results that the PAL says word for word once it is free"""
     timers: dict[str, float] = field(default_factory=dict)
     context: str | None = None
     """what took the place of the context of the script"""
@@ -86,6 +93,8 @@ class State:
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     idle_turns: int = 0
     echoed: str = ""
+    """the pieces of an echo that is not complete"""
+    echo_id: str = ""
     pause_sensitivity: str = ""
     interrupt_sensitivity: str = ""
 
@@ -93,6 +102,11 @@ class State:
     def is_over(self) -> bool:
         """Whether it has ended."""
         return self.status == "ended"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the PAL waits for a result before it goes on."""
+        return any(not call.is_late and call.on_resolve != "add_to_context" for call in self.calls.values())
 
     @property
     def wake_at(self) -> float | None:

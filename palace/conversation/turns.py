@@ -5,9 +5,9 @@ from typing import Any
 
 from palace.conversation.commands import AskModel, NoteTurn, Purpose, StopModel
 from palace.conversation.events import EchoAsked, ModelAnswered, ModelFailed, ModelSpoke, Said
-from palace.conversation.prompt import functions_for, messages_for
+from palace.conversation.prompt import NO_RESULT_YET, functions_for, messages_for
 from palace.conversation.stage import Stage, uuid_of
-from palace.conversation.state import Thinking, Turn
+from palace.conversation.state import OpenCall, State, Thinking, Turn
 
 MODEL_SECONDS = 120.0
 """After that long an answer does not come any more; the model's own time limits are shorter."""
@@ -17,7 +17,7 @@ IDLE_SECONDS = {"patient": 30.0, "eager": 12.0}
 IDLE_END_SECONDS = 30.0
 MOST_IDLE_TURNS = 2
 MODEL_DOWN = "I am sorry, I cannot think of an answer just now. Please say that again in a moment."
-A_SENTENCE = re.compile(r"[.!?\u2026\u3002\uff1f\uff01]\s*\S")
+A_SENTENCE = re.compile(r"[.!?]\s+\S|[\u2026\u3002\uff1f\uff01]\s*\S")
 QUIET = ("silent", "static_filler")
 
 
@@ -28,40 +28,57 @@ def said(stage: Stage, what: Said) -> None:
     """A person said something: whatever the PAL is doing, it answers that now."""
     state = stage.state
     interrupt(stage)
-    begin_turn(stage)
+    _begin_turn(stage)
+    stage.forget("absent")
+    state.was_greeted = True
     state.idle_turns = 0
     state.utterance_id = stage.new_inference()
     stage.utter("user", what.text, state.utterance_id)
     stage.remember("user", what.text)
-    if not stage.script.is_echo:
+    if stage.script.is_echo:
+        end_turn(stage)
+    else:
         ask(stage, "reply")
 
 
-def begin_turn(stage: Stage) -> None:
+def _begin_turn(stage: Stage) -> None:
     """What follows belongs to a new turn."""
-    stage.forget("idle")
     stage.state.turn_idx += 1
     stage.state.turn_began = stage.state.seq
+    stage.state.rounds = 0
     stage.state.turn = Turn(stage.now)
 
 
 def interrupt(stage: Stage) -> None:
-    """Stop what the PAL is thinking and saying; only what it has said stays in its memory (contract 3.6)."""
-    state, thinking = stage.state, stage.state.thinking
-    for call in state.calls.values():
+    """Stop what the PAL is thinking and saying, and wait for nothing any more."""
+    state = stage.state
+    if state.thinking is not None:
+        stage.do(StopModel(state.thinking.inference_id))
+    for id, call in state.calls.items():
+        give_up(stage, id, call)
+    state.echoed = state.echo_id = ""
+    break_off(stage)
+    end_turn(stage, interrupted=True)
+
+
+def give_up(stage: Stage, id: str, call: OpenCall) -> None:
+    """Go on without this result; it is taken later."""
+    if not call.is_late:
         call.is_late = True
-    stage.forget("tools")
-    if thinking is not None:
-        stage.do(StopModel(thinking.inference_id))
-        stage.forget("model")
-        state.thinking = None
-        if state.is_speaking:
-            speech = thinking.text
-            _stream(stage, speech, thinking.inference_id, final=True, interrupted=True)
-            stage.utter("pal", speech, thinking.inference_id, interrupted=True)
-            stage.remember("assistant", speech, inference_id=thinking.inference_id, interrupted=True)
-            _fall_silent(stage, thinking.inference_id, interrupted=True)
-    end_turn(stage, interrupted=thinking is not None)
+        stage.remember("tool", NO_RESULT_YET, tool_call_id=id)
+
+
+def break_off(stage: Stage) -> None:
+    """What the model writes is not said any further; only what was said stays in the PAL's memory (contract 3.6)."""
+    state, thinking = stage.state, stage.state.thinking
+    state.thinking = None
+    stage.forget("model")
+    if thinking is not None and state.is_speaking:
+        speech = thinking.text
+        _stream(stage, speech, thinking.inference_id, final=True, interrupted=True)
+        stage.utter("pal", speech, thinking.inference_id, interrupted=True)
+        stage.remember("assistant", speech, inference_id=thinking.inference_id, interrupted=True)
+        _fall_silent(stage, thinking.inference_id, interrupted=True)
 
 
 # --- Thinking ---------------------------------------------------------------------------------------------------------
@@ -70,12 +87,14 @@ def interrupt(stage: Stage) -> None:
 def ask(stage: Stage, purpose: Purpose) -> None:
     """Have the model write what the PAL says next."""
     state, turn = stage.state, stage.state.turn
-    if turn is not None and purpose != "filler":
-        turn.rounds += 1
-        turn.asked_at = turn.asked_at or stage.now
-    may_call = purpose == "reply" and (turn is None or turn.rounds <= MOST_ROUNDS)
+    if purpose == "reply":
+        state.rounds += 1
+    if turn is not None and turn.asked_at is None:
+        turn.asked_at = stage.now
+    may_call = purpose == "reply" and state.rounds <= MOST_ROUNDS
     inference_id = stage.new_inference()
-    state.thinking = Thinking(inference_id, purpose, stage.now)
+    state.thinking = Thinking(inference_id, purpose, stage.now, may_call)
+    stage.forget("idle")
     stage.wake_in("model", MODEL_SECONDS)
     messages = messages_for(stage.script, state, stage.lines, purpose)
     stage.do(AskModel(inference_id, purpose, messages, functions_for(stage.script, state) if may_call else ()))
@@ -86,19 +105,20 @@ def model_spoke(stage: Stage, what: ModelSpoke) -> None:
     state, thinking = stage.state, stage.state.thinking
     if thinking is None or thinking.inference_id != what.inference_id:
         return
-    thinking.text = what.text
+    thinking.text = what.text.lstrip()
     if thinking.first_token_at is None:
         thinking.first_token_at = stage.now
-    if _is_held_back(stage, what.text):
-        return
     if not state.is_speaking:
+        if not thinking.text or _is_held_back(stage, thinking):
+            return
         _begin_speaking(stage, what.inference_id)
-    _stream(stage, what.text, what.inference_id)
+    _stream(stage, thinking.text, what.inference_id)
 
 
-def _is_held_back(stage: Stage, text: str) -> bool:
+def _is_held_back(stage: Stage, thinking: Thinking) -> bool:
     """Where a tool may want the PAL to be quiet, its first sentence waits: it may stand next to a call of that tool."""
-    return any(tool.on_call in QUIET for tool in stage.script.tools) and not A_SENTENCE.search(text)
+    may_be_quiet = thinking.may_call and any(tool.on_call in QUIET for tool in stage.script.tools)
+    return may_be_quiet and not A_SENTENCE.search(thinking.text)
 
 
 def model_failed(stage: Stage, what: ModelFailed) -> None:
@@ -108,27 +128,49 @@ def model_failed(stage: Stage, what: ModelFailed) -> None:
         return
     facts = {"reason": what.reason, "problem": what.problem}
     stage.emit("conversation.model_unavailable", facts, inference_id=what.inference_id)
+    was_heard = state.is_speaking
+    break_off(stage)
     if thinking.purpose == "filler":
-        state.thinking = None
-        stage.forget("model")
+        go_on(stage)
         return
-    if state.is_speaking:
-        interrupt(stage)
-        return
-    state.thinking = None
-    stage.forget("model")
-    if thinking.purpose != "idle":
-        speak(stage, MODEL_DOWN, what.inference_id, is_streamed=False)
-    end_turn(stage)
+    if thinking.purpose == "reply" and not was_heard:
+        say(stage, MODEL_DOWN, inference_id=what.inference_id)
+    end_turn(stage, interrupted=was_heard)
 
 
-def note_tokens(stage: Stage, what: ModelAnswered) -> None:
+def go_on(stage: Stage) -> None:
+    """What comes next: words that wait to be said, the results that are missing, an answer to them, or silence."""
+    state = stage.state
+    if state.thinking is not None:
+        return
+    waiting_to_be_said, state.to_say = state.to_say, []
+    for text in waiting_to_be_said:
+        say(stage, text, is_streamed=True)
+    if state.is_waiting:
+        return
+    stage.forget("tools")
+    if state.needs_answer:
+        state.needs_answer = False
+        _note_waiting(stage)
+        ask(stage, "reply")
+    else:
+        end_turn(stage)
+
+
+def _note_waiting(stage: Stage) -> None:
+    turn = stage.state.turn
+    if turn is not None and turn.waiting_since is not None:
+        turn.tool_seconds += stage.now - turn.waiting_since
+        turn.waiting_since = None
+
+
+def note_tokens(stage: Stage, what: ModelAnswered, thinking: Thinking) -> None:
     """What an answer cost, and when it came."""
     turn = stage.state.turn
     if turn is not None:
         turn.prompt_tokens += what.prompt_tokens
         turn.completion_tokens += what.completion_tokens
-        turn.first_token_at = turn.first_token_at or what.first_token_at or stage.now
+        turn.first_token_at = turn.first_token_at or what.first_token_at or thinking.first_token_at or stage.now
         turn.last_token_at = stage.now
 
 
@@ -145,9 +187,9 @@ def speak(stage: Stage, text: str, inference_id: str, *, is_streamed: bool = Tru
     _fall_silent(stage, inference_id)
 
 
-def say(stage: Stage, text: str, *, is_streamed: bool = False) -> None:
+def say(stage: Stage, text: str, *, inference_id: str = "", is_streamed: bool = False) -> None:
     """The PAL says a line that no model wrote, and remembers that it did."""
-    inference_id = stage.new_inference()
+    inference_id = inference_id or stage.new_inference()
     stage.remember("assistant", text, inference_id=inference_id)
     speak(stage, text, inference_id, is_streamed=is_streamed)
 
@@ -163,7 +205,7 @@ def _begin_speaking(stage: Stage, inference_id: str) -> None:
 
 def _fall_silent(stage: Stage, inference_id: str, *, interrupted: bool = False) -> None:
     state = stage.state
-    duration = round(stage.now - (state.spoke_at or stage.now), 3)
+    duration = max(0.0, round(stage.now - (state.spoke_at or stage.now), 3))
     state.is_speaking, state.spoke_at = False, None
     if not stage.script.is_chat:
         facts = {"role": "pal", "interrupted": interrupted, "duration": duration}
@@ -182,49 +224,64 @@ def _stream(stage: Stage, text: str, inference_id: str, *, final: bool = False, 
 
 
 def echo(stage: Stage, what: EchoAsked) -> None:
-    """Say the text of an echo once its last piece is there (contract 3.3)."""
+    """Say the text of an echo once its last piece is there (contract 3.3); pieces of another one are dropped."""
     state = stage.state
-    if not state.echoed and not state.is_speaking:
-        interrupt(stage)
-    state.echoed += what.text
+    pieces = state.echoed if what.inference_id == state.echo_id else ""
+    interrupt(stage)
+    text = pieces + what.text
     if not what.done:
-        return
-    text, state.echoed = state.echoed, ""
-    if text:
-        inference_id = uuid_of(what.inference_id) if what.inference_id else stage.new_inference()
-        stage.remember("assistant", text, inference_id=inference_id)
-        speak(stage, text, inference_id)
-    end_turn(stage)
+        state.echoed, state.echo_id = text, what.inference_id
+    elif text:
+        say(stage, text, inference_id=what.inference_id and uuid_of(what.inference_id), is_streamed=True)
 
 
 # --- Greeting, silence, and the end of a turn -------------------------------------------------------------------------
 
 
 def greet(stage: Stage) -> None:
-    """Open the conversation, once."""
+    """Open the conversation, once; not when a person has opened it already."""
     state, script = stage.state, stage.script
-    if state.was_greeted or script.is_echo:
-        return
+    is_silent = state.was_greeted or script.is_echo
     state.was_greeted = True
-    if script.greeting:
+    if script.greeting and not is_silent:
         say(stage, script.greeting)
-        end_turn(stage)
-    elif script.is_greeting_dynamic:
+    elif script.is_greeting_dynamic and not is_silent:
         ask(stage, "greeting")
+    listen(stage)
 
 
 def end_turn(stage: Stage, *, interrupted: bool = False) -> None:
     """Nothing more is said by itself, until it has been silent for long."""
     state, turn = stage.state, stage.state.turn
+    stage.forget("tools")
+    state.needs_answer, state.to_say = False, []
     if turn is not None:
+        _note_waiting(stage)
         stage.do(NoteTurn(_ledger(stage, turn, interrupted=interrupted)))
         state.turn = None
-    seconds = IDLE_SECONDS.get(stage.script.idle_engagement)
-    if state.people and not state.is_over:
-        if seconds is not None and state.idle_turns < MOST_IDLE_TURNS:
-            stage.wake_in("idle", seconds)
-        elif stage.script.ends_when_idle:
-            stage.wake_in("idle", IDLE_END_SECONDS)
+    listen(stage)
+
+
+def listen(stage: Stage) -> None:
+    """Be told when nobody has said anything for long, as far as that means anything."""
+    state, script = stage.state, stage.script
+    if not state.people or is_busy(state):
+        return
+    if is_engaging(stage):
+        stage.wake_in("idle", IDLE_SECONDS[script.idle_engagement])
+    elif script.ends_when_idle:
+        stage.wake_in("idle", IDLE_END_SECONDS)
+
+
+def is_busy(state: State) -> bool:
+    """Whether the PAL is thinking, or waits for a result."""
+    return state.thinking is not None or state.turn is not None or state.is_waiting
+
+
+def is_engaging(stage: Stage) -> bool:
+    """Whether the PAL takes up the conversation again when it has been silent."""
+    script = stage.script
+    return script.idle_engagement in IDLE_SECONDS and not script.is_echo and stage.state.idle_turns < MOST_IDLE_TURNS
 
 
 def _ledger(stage: Stage, turn: Turn, *, interrupted: bool) -> dict[str, Any]:
@@ -242,7 +299,7 @@ def _ledger(stage: Stage, turn: Turn, *, interrupted: bool) -> dict[str, Any]:
         "received_at": turn.received_at,
         **spans,
         "tools_ms": round(turn.tool_seconds * 1000, 1),
-        "rounds": turn.rounds,
+        "rounds": stage.state.rounds,
         "prompt_tokens": turn.prompt_tokens,
         "completion_tokens": turn.completion_tokens,
         "interrupted": interrupted,

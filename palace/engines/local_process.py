@@ -1,8 +1,8 @@
 """The process of the local model: llama.cpp as a server on the loopback interface, until standard input ends.
 
-Run by its path and isolated, so it knows nothing of the server: `local_process.py WEIGHTS THREADS`. The first line of
-standard input is the key that it demands; it says its address on standard output once it listens. When the server dies,
-whatever way, standard input ends, and so does this.
+Run by its path and isolated, so it knows nothing of the server: `local_process.py FOLDER WEIGHTS THREADS`, with the
+folder where xllamacpp is. The first line of standard input is the key that it demands; it says its address on standard
+output once it listens. When the server dies, whatever way, standard input ends, and so does this.
 """
 
 import os
@@ -15,9 +15,10 @@ AT_ONCE = 4
 
 def main() -> None:
     """Serve until standard input ends."""
+    folder, weights, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    sys.path.append(folder)
     import xllamacpp
 
-    weights, threads = sys.argv[1], int(sys.argv[2])
     params = xllamacpp.CommonParams()
     params.model.path = weights
     params.hostnames = ["127.0.0.1"]

@@ -27,6 +27,9 @@ FORM = ("max_tokens", "max_completion_tokens", "seed", "stop", "logit_bias", "re
 PARAMETERS = frozenset((*SAMPLING, *FORM))
 """What a PAL may say to a model of the operator, who pays for it. Its headers and its query are for its own model."""
 
+LONGEST_NAME_SHOWN = 64
+"""characters of the name that a PAL gives its own model, in sentences"""
+
 log = structlog.get_logger("palace")
 
 
@@ -108,8 +111,9 @@ def open_model(layer: Mapping[str, Any] | None, models: Models) -> LanguageModel
 
 def own_endpoint(layer: Mapping[str, Any]) -> Endpoint:
     """Where a PAL's own model is (contract 7.1)."""
+    name = " ".join(str(layer.get("model") or "of the PAL").split())[:LONGEST_NAME_SHOWN]
     return Endpoint(
-        f"The model {layer.get('model') or 'of the PAL'}",
+        f"The model {name}",
         layer["base_url"],
         layer.get("model") or "",
         layer.get("api_key") or "",

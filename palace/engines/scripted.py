@@ -29,9 +29,11 @@ class ScriptedModel:
         met = meet(self._script, ask.messages)
         text, wishes = (met.text, met.wishes(ask.messages)) if met else _of_its_own(ask)
         words = WORD.findall(text)
-        for word in words:
-            if self._script.tokens_per_second:
-                await self._means.sleep(1 / self._script.tokens_per_second)
+        pace, began = self._script.tokens_per_second, self._means.clock.monotonic()
+        for number, word in enumerate(words, 1):
+            late = self._means.clock.monotonic() - began  # Sleeping a little too long each time must not add up.
+            if pace and number / pace > late:
+                await self._means.sleep(number / pace - late)
             yield Piece(word)
         if met and met.rule.fail:
             raise ModelDown(f"The scripted model fails, as its script says: {met.rule.fail}.", met.rule.fail)

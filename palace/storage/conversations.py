@@ -1,7 +1,9 @@
 """How far conversations have come, and what happened in them; both belong to documents and go with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
+
+import orjson
 
 from palace.storage.base import Stale
 from palace.storage.statements import Statements
@@ -27,7 +29,7 @@ class Logged(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A conversation in which something is to happen by itself: its document, and whose that is."""
+    """A conversation: its document, and whose that is."""
 
     document: int
     id: str
@@ -49,6 +51,16 @@ class Conversations:
         """How far it has come."""
         row = await self._run.row("get_conversation", document=document)
         return Kept(*row) if row else None
+
+    async def find(self, id: str) -> Due | None:
+        """The conversation with this id, whoever owns it; also one in test mode, which never began."""
+        row = await self._run.row("find_conversation", id=id)
+        return Due(*row) if row else None
+
+    async def moved(self, known: Mapping[int, int]) -> list[int]:
+        """Of documents, each with the number of steps that somebody knows of it, those that are not there any more."""
+        told = orjson.dumps([[document, number] for document, number in known.items()]).decode()
+        return [int(row[0]) for row in await self._run.rows("moved_conversations", known=told)]
 
     async def put(self, document: int, number: int, wake_at: str | None, state: bytes) -> None:
         """One step further than `number`. Raises Stale when somebody else went it, or the conversation is gone."""

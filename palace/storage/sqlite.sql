@@ -427,6 +427,16 @@ VALUES (:document, 0, :wake_at, :state, :script, :given);
 -- How far a conversation has come, and what it was given.
 SELECT number, state, script, given FROM conversations WHERE document = :document;
 
+-- name: find_conversation
+-- A conversation by its id alone, whoever owns it.
+SELECT seq, id, owner FROM documents WHERE kind = 'conversation' AND id = :id AND deleted_at IS NULL;
+
+-- name: moved_conversations
+-- Of documents, each with a number of steps, those of conversations that are not at that step any more, or gone.
+SELECT known.value ->> 0 FROM json_each(:known) AS known
+LEFT JOIN conversations ON conversations.document = known.value ->> 0
+WHERE conversations.number IS NOT known.value ->> 1;
+
 -- name: put_conversation
 -- One step further. Changes no row when another server was faster, or when the conversation is gone.
 UPDATE conversations SET number = :number + 1, wake_at = :wake_at, state = :state
@@ -484,19 +494,19 @@ ORDER BY due_at, seq LIMIT :most;
 -- name: start_delivery
 -- It is being sent, for so long at most. Changes no row when somebody else was faster.
 UPDATE deliveries SET attempts = attempts + 1, tries = tries + 1, leased_until = :until
-WHERE seq = :seq AND state = 'waiting' AND leased_until < :now;
+WHERE seq = :seq AND id = :id AND state = 'waiting' AND leased_until < :now;
 
 -- name: settle_delivery
 -- What became of an attempt, if it is still the one that counts.
 UPDATE deliveries
 SET state = :state, due_at = :due_at, leased_until = '', last_status = :last_status, last_problem = :last_problem,
     delivered_at = :delivered_at
-WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: let_go_delivery
 -- An attempt was broken off before it came to anything, and is no try.
 UPDATE deliveries SET tries = tries - 1, leased_until = ''
-WHERE seq = :seq AND attempts = :attempts AND state = 'waiting';
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: hold_lane
 -- Whoever stands behind one that failed waits with it.
@@ -528,9 +538,10 @@ FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
 WHERE deliveries.id = :id AND account = :account;
 
 -- name: page_of_deliveries
--- The newest callbacks of an account; of those in one state, and of one conversation, where that is asked for.
+-- The newest callbacks of an account; of those in one state, and of one conversation, where that is asked for. Without
+-- what is sent: that may be long.
 SELECT deliveries.seq, deliveries.id, documents.kind, documents.id, lane, url, event_type, state, attempts,
-       deliveries.created_at, due_at, last_status, last_problem, delivered_at, deliveries.body
+       deliveries.created_at, due_at, last_status, last_problem, delivered_at, x''
 FROM deliveries LEFT JOIN documents ON documents.seq = deliveries.document
 WHERE account = :account AND (:state = '' OR state = :state)
   AND (:conversation = '' OR (documents.kind = 'conversation' AND documents.id = :conversation))

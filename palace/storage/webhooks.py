@@ -96,7 +96,7 @@ class Webhooks:
 
     async def start(self, delivery: Outgoing, now: str, until: str) -> bool:
         """Send it, until some time at most; False when somebody else does by now."""
-        return bool(await self._run.change("start_delivery", seq=delivery.seq, now=now, until=until))
+        return bool(await self._run.change("start_delivery", seq=delivery.seq, id=delivery.id, now=now, until=until))
 
     async def settle(
         self, delivery: Outgoing, attempt: Attempt, state: DeliveryState, due_at: str, delivered_at: str | None
@@ -106,7 +106,7 @@ class Webhooks:
         Those behind it in its lane wait until `due_at` when it does, and else no longer than that.
         """
         told = {"last_status": attempt.status, "last_problem": attempt.problem, "delivered_at": delivered_at}
-        values = {"seq": delivery.seq, "attempts": attempt.attempt, "state": state, "due_at": due_at}
+        values = {"seq": delivery.seq, "id": delivery.id, "attempts": attempt.attempt, "state": state, "due_at": due_at}
         if not await self._run.change("settle_delivery", **values, **told):
             return False
         await self._run.change("insert_delivery_attempt", delivery=delivery.seq, **asdict(attempt))
@@ -115,7 +115,8 @@ class Webhooks:
 
     async def let_go(self, delivery: Outgoing) -> None:
         """Somebody else may send it at once: this attempt, which was the next after those it knows, was broken off."""
-        await self._run.change("let_go_delivery", seq=delivery.seq, attempts=delivery.attempts + 1)
+        place = {"seq": delivery.seq, "id": delivery.id}
+        await self._run.change("let_go_delivery", **place, attempts=delivery.attempts + 1)
 
     async def free(self) -> int:
         """Nobody sends anything any more: tell how many were being sent."""
@@ -135,7 +136,7 @@ class Webhooks:
     async def page(
         self, account: int, *, state: str, conversation: str, limit: int, offset: int
     ) -> tuple[list[Delivery], int]:
-        """The newest callbacks of an account, and how many there are; an empty text stands for any."""
+        """The newest callbacks of an account, without their bodies, and how many there are; "" stands for any."""
         values = {"account": account, "state": state, "conversation": conversation}
         rows = await self._run.rows("page_of_deliveries", **values, limit=limit, offset=offset)
         [total] = await self._run.row("count_deliveries", **values)

@@ -9,7 +9,21 @@ from palace.talking.given import Given, Place
 from palace.talking.keeping import keep
 from palace.talking.listeners import Listener
 from palace.talking.models import ModelOf
-from palace.talking.rooms import POST_CALL, Gone, Room, Rooms
+from palace.talking.room import Gone, Room
+from palace.talking.rooms import BY_HTTP, POST_CALL, Rooms
 from palace.talking.thinking import Think
 
-__all__ = ["POST_CALL", "Deliver", "Given", "Gone", "Listener", "ModelOf", "Place", "Room", "Rooms", "Think", "keep"]
+__all__ = [
+    "BY_HTTP",
+    "POST_CALL",
+    "Deliver",
+    "Given",
+    "Gone",
+    "Listener",
+    "ModelOf",
+    "Place",
+    "Room",
+    "Rooms",
+    "Think",
+    "keep",
+]

@@ -10,7 +10,8 @@ from palace.conversation.events import ToolAnswered
 from palace.masks import unmasked
 from palace.resource import Services
 from palace.talking.given import Pinned
-from palace.talking.rooms import Room, Rooms
+from palace.talking.room import Room
+from palace.talking.rooms import Rooms
 from palace.tool_delivery import BadArguments, Delivered, Facts, Tokens, deliver, read_arguments
 
 BROKEN = "The tool could not be called; the server's log tells why."
@@ -41,7 +42,8 @@ class Deliver:
         tool = room.given.tools[command.tool_id]
         done = await self.delivered(tool, json.dumps(command.arguments), command.tool_call_id, room.script)
         request = {**done.request, "response_status": done.response_status, "attempts": done.attempts}
-        return ToolAnswered(command.tool_call_id, done.output, done.status == "error", request, done.problem)
+        is_error = done.status == "error"
+        return ToolAnswered(command.tool_call_id, done.output, is_error, request=request, problem=done.problem)
 
     async def delivered(self, tool: Pinned, arguments: str, tool_call_id: str, script: Script) -> Delivered:
         """What became of a call with these arguments, which are JSON. Raises BadArguments and VaultError."""

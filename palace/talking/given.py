@@ -36,6 +36,8 @@ class Given:
     pal: Pinned
     tools: Mapping[str, Pinned] = field(default_factory=dict)
     callback_url: str = ""
+    is_private: bool = False
+    """whether a token is needed to come in"""
 
     def stored(self) -> bytes:
         """All of it as JSON."""
@@ -46,4 +48,4 @@ def given_of(stored: bytes) -> Given:
     """What `stored` made JSON of."""
     said = orjson.loads(stored)
     tools = {id: Pinned(**tool) for id, tool in said["tools"].items()}
-    return Given(Pinned(**said["pal"]), tools, said["callback_url"])
+    return Given(Pinned(**said["pal"]), tools, said["callback_url"], said.get("is_private", False))

@@ -5,9 +5,8 @@ then, the room is read anew, and the brain reacts once more.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -15,15 +14,18 @@ import orjson
 import structlog
 
 from palace.clock import timestamp
-from palace.conversation import Command, Event, Line, Script, State, react, script_of
+from palace.conversation import Command, Event, react, script_of
 from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
-from palace.conversation.events import Lost, ModelSpoke, TimeCame, What
+from palace.conversation.events import Lost, LostTouch, ModelSpoke, TimeCame, What
 from palace.conversation.state import state_of, stored_state
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
-from palace.talking.given import Given, Place, given_of
+from palace.talking.given import Place, given_of
 from palace.talking.keeping import keep
+from palace.talking.lines import Lines
 from palace.talking.listeners import Listener, Message
+from palace.talking.room import Gone, Room
+from palace.unavailable import Stopping
 from palace.verbs import put_facts
 
 KIND = "conversation"
@@ -40,12 +42,12 @@ REST_SECONDS = 60.0
 EVER = "9999"
 ENDINGS = ("call", "left", "absent")
 """Timers after which there is nothing left to take over."""
+BROKEN_SECONDS = 30.0
+"""So long a person whose line is broken may take to come back."""
+BY_HTTP = "(http)"
+"""The one person that all plain requests of a conversation are; it has no line that it could lose."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
-
-
-class Gone(Exception):
-    """The conversation is deleted."""
 
 
 class Doing(Protocol):
@@ -55,26 +57,6 @@ class Doing(Protocol):
         """Carry it out."""
 
 
-@dataclass(slots=True)
-class Room:
-    """One conversation: what is stored of it, who listens, and what is being done for it just now."""
-
-    place: Place
-    number: int
-    script: Script
-    given: Given
-    state: State
-    lines: list[Line]
-    is_stale: bool = False
-    touched_at: float = 0.0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
-    listeners: set[Listener] = field(default_factory=set)
-    doing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    streamed: list[Message] = field(default_factory=list)
-    """app messages of what the PAL is saying just now that are not stored"""
-
-
 class Rooms:
     """All conversations that this server has to do with at the moment."""
 
@@ -82,9 +64,16 @@ class Rooms:
         self._services = services
         self._think = think
         self._call = call
+        self.lines = Lines(services.settings.most_lines, services.settings.most_account_lines)
+        self.is_stopping = False
         self._rooms: dict[int, Room] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._steps: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers hold lines of the same conversations."""
+        return self._services.store.is_shared
 
     # --- Looking ------------------------------------------------------------------------------------------------------
 
@@ -114,7 +103,12 @@ class Rooms:
         room.touched_at = self._services.clock.monotonic()
         return room
 
-    async def messages(self, room: Room, after: int, most: int = 10_000) -> list[Message]:
+    async def find(self, id: str) -> Place | None:
+        """Where the conversation with this id is, whoever owns it."""
+        found = await self._services.store.reading.conversations.find(id)
+        return Place(*found) if found else None
+
+    async def messages(self, room: Room, after: int, most: int = 100_000) -> list[Message]:
         """The app messages behind a number, in order."""
         stored = await self._services.store.reading.conversations.logged(room.place.document, "message", after, most)
         return sorted(
@@ -122,24 +116,41 @@ class Rooms:
             key=lambda message: message["seq"],
         )
 
-    @contextmanager
-    def listening(self, room: Room, after: int) -> Iterator[Listener]:
-        """A listener to what happens from now on, behind a number."""
-        listener = Listener(after)
-        room.listeners.add(listener)
+    @asynccontextmanager
+    async def listening(self, room: Room, after: int | None = None) -> AsyncIterator[Listener]:
+        """A listener to all that happens behind a number, or from now on. Raises Stopping."""
+        async with room.lock:
+            if self.is_shared:
+                await self._catch_up(room)
+            if self.is_stopping:
+                raise Stopping
+            known = room.state.seq
+            after = known if after is None else min(after, known)
+            listener = Listener(after, await self.messages(room, after) if after < known else ())
+            if room.state.is_over:
+                listener.end("ended")
+            room.listeners.add(listener)
         try:
             yield listener
         finally:
             room.listeners.discard(listener)
             room.touched_at = self._services.clock.monotonic()
 
-    async def joined(self, room: Room, listener: Listener) -> None:
-        """Hand the listener what it has missed. Nothing happens in between."""
-        async with room.lock:
-            missed = await self.messages(room, listener.after)
-            listener.offer(missed)
-            if room.state.is_over:
-                listener.end()
+    def stop(self) -> None:
+        """Nobody hears anything here any more: the server stops. Who listens is told to come again."""
+        self.is_stopping = True
+        for room in self._rooms.values():
+            for listener in room.listeners:
+                listener.end("stopping")
+
+    def forget_all(self) -> None:
+        """Let go of everything that is in memory: what is stored is another world now."""
+        for room in self._rooms.values():
+            for task in room.doing.values():
+                task.cancel()
+            for listener in room.listeners:
+                listener.end("gone")
+        self._rooms.clear()
 
     # --- One step -----------------------------------------------------------------------------------------------------
 
@@ -158,7 +169,7 @@ class Rooms:
         async with room.lock:
             while True:
                 if room.is_stale:
-                    await self._renew(room)
+                    await self._renew(room, await self._read(room.place))
                 lost = [Lost()] if self._is_lost(room) and not self._services.store.is_shared else []
                 commands = self._reacted(room, [*lost, *happened])
                 try:
@@ -198,10 +209,20 @@ class Rooms:
         at = self._services.clock.now().timestamp()
         return [command for what in happened for command in react(room.script, room.state, room.lines, Event(what, at))]
 
-    async def _renew(self, room: Room) -> None:
-        fresh = await self._read(room.place)
+    async def _renew(self, room: Room, fresh: Room) -> None:
+        """Make it what is stored, and tell what others did."""
         room.number, room.state, room.lines, room.is_stale = fresh.number, fresh.state, fresh.lines, False
         room.streamed.clear()
+        if room.listeners:
+            self._pass_on(room, await self.messages(room, min(listener.after for listener in room.listeners)))
+
+    async def _catch_up(self, room: Room) -> None:
+        """Take over what other servers stored, while nothing happens here."""
+        fresh = await self._read(room.place)
+        if room.is_stale or fresh.number != room.number:
+            await self._renew(room, fresh)
+            room.moved.set()
+            room.moved = asyncio.Event()
 
     async def _store(self, room: Room, commands: Sequence[Command]) -> None:
         state, wake_at = stored_state(room.state), room.state.wake_at
@@ -243,10 +264,13 @@ class Rooms:
         room.streamed += [command.message for command in commands if isinstance(command, Emit) and not command.lasts]
         if room.state.thinking is None and not room.state.is_speaking:
             room.streamed.clear()
+        self._pass_on(room, messages)
+
+    def _pass_on(self, room: Room, messages: Sequence[Message]) -> None:
         for listener in room.listeners:
             listener.offer(messages)
             if room.state.is_over:
-                listener.end()
+                listener.end("ended")
 
     def _do(self, room: Room, command: Command) -> None:
         match command:
@@ -294,12 +318,17 @@ class Rooms:
 
     async def keep_talking(self) -> None:
         """Let happen what is to happen by itself, until cancelled; first what a process that is gone left open."""
-        begun = self._services.store.is_shared  # Then others may be at work: what is theirs is left until it is late.
+        begun = self.is_shared  # Then others may be at work: what is theirs is left until it is late.
         try:
             while True:
                 try:
-                    await self._wake_all(self._now() if begun else EVER)
-                    begun = True
+                    if begun:
+                        await self._wake_all(self._now())
+                    else:
+                        await self._take_over()
+                        begun = True
+                    if self.is_shared:
+                        await self._hear_of_others()
                     self._clear_up()
                 except Exception as error:  # Whatever it is, time goes on.
                     cause = None if isinstance(error, StorageFailure) else error
@@ -310,6 +339,29 @@ class Rooms:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_over(self) -> None:
+        """Another process held all lines before: who does not come back has left."""
+        for due in await self._services.store.reading.conversations.due(EVER, MOST_DUE):
+            with suppress(Gone):
+                room = await self.room(Place(*due))
+                people = [one for one in room.state.people if one != BY_HTTP and one not in room.visitors]
+                if people:
+                    await self.happen(room, *(LostTouch(one, BROKEN_SECONDS) for one in people))
+                await self._wake(room)
+
+    async def _hear_of_others(self) -> None:
+        """Take over what other servers stored of the conversations that are in memory here."""
+        known = {document: room.number for document, room in self._rooms.items() if not room.lock.locked()}
+        for document in await self._services.store.reading.conversations.moved(known) if known else ():
+            room = self._rooms.get(document)
+            if room is not None:
+                async with room.lock:
+                    try:
+                        await self._catch_up(room)
+                    except Gone:
+                        for listener in room.listeners:
+                            listener.end("gone")
 
     async def _wake_all(self, until: str) -> None:
         for due in await self._services.store.reading.conversations.due(until, MOST_DUE):

@@ -9,7 +9,8 @@ from palace.conversation.commands import AskModel, CallTool
 from palace.conversation.events import ModelAnswered, ModelFailed, ModelSpoke, Wish
 from palace.engines import Answer, Ask, LanguageModel, ModelDown, Piece
 from palace.talking.given import Given
-from palace.talking.rooms import Room, Rooms
+from palace.talking.room import Room
+from palace.talking.rooms import Rooms
 
 PIECES_APART_SECONDS = 0.08
 """Clients are told that often at most how far the model has come."""

@@ -11,7 +11,7 @@ from palace.storage import Transaction
 from palace.webhooks.bodies import body_of
 
 ID_PREFIX = "wd"
-ID_HEX_DIGITS = 24
+ID_BYTES = 12
 LANE_BYTES = 12
 
 
@@ -37,7 +37,9 @@ async def call_back(callback: Callback, tx: Transaction, services: Services) -> 
 
     Who writes must be alone with the object, as after reading it in this transaction: that makes the order.
     """
-    id = services.ids.new(ID_PREFIX, ID_HEX_DIGITS)
+    id = (
+        ID_PREFIX + services.ids.random_bytes(ID_BYTES).hex()
+    )  # Never one that a reset took back: it may be on its way.
     await tx.webhooks.add(
         id,
         account=callback.account,

@@ -1,116 +1,18 @@
-"""How callbacks are sent: in this process, on a clock that stands where the test puts it, to real receivers."""
+"""How one callback is sent: in this process, on a clock that stands where the test puts it, to a real receiver."""
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
-from palace.app import open_services
-from palace.clock import Clock
-from palace.metrics import Meter
-from palace.resource import Services
-from palace.settings import load_settings
-from palace.storage import Attempt, Delivery, Record
 from palace.webhooks import Callback, call_back, keep_delivering, sender
 from palace.webhooks.schedule import JITTER, WAITS_SECONDS
-from tests.receiver import OK, Answer, Call, Receiver, receiver
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-AT = "2026-01-01T00:00:00.000000Z"
-EVERYTHING = {"state": "", "conversation": "", "limit": 100, "offset": 0}
-MINE, YOURS = 1, 2
-TOO_LONG = timedelta(seconds=sender.SECONDS + 1)
-
-
-@dataclass
-class Sending:
-    """A sender, and everything it works with."""
-
-    services: Services
-    documents: dict[str, int] = field(default_factory=dict)
-
-    async def call(self, url: str, said: Any = None, *, about: str = "c1", account: int = MINE) -> str:
-        """Write a callback that tells of a conversation."""
-        if about not in self.documents:
-            record = Record("conversation", about, account, 1, AT, AT, b"{}")
-            self.documents[about] = await self.services.store.transact(lambda tx: tx.insert(record))
-        callback = Callback(account, self.documents[about], about, url, "system.shutdown", said or {})
-        return await self.services.store.transact(lambda tx: call_back(callback, tx, self.services))
-
-    async def pass_time(self, **time: float) -> None:
-        self.services.clock.set(self.services.clock.now() + timedelta(**time))
-        self.services.changes.callbacks.set()
-
-    async def get(self, id: str, account: int = MINE) -> Delivery:
-        found = await self.services.store.reading.webhooks.get(id, account)
-        assert found is not None
-        return found
-
-    async def attempts(self, id: str) -> list[Attempt]:
-        return await self.services.store.reading.webhooks.attempts((await self.get(id)).seq, 100)
-
-    async def until(self, id: str, is_so: Callable[[Delivery], bool]) -> Delivery:
-        """The callback, once something is so."""
-        async with asyncio.timeout(20):
-            while not is_so(found := await self.get(id)):
-                await asyncio.sleep(0.01)
-        return found
-
-    async def attempted(self, id: str, count: int = 1) -> Delivery:
-        """The callback, once what came of so many attempts is stored."""
-        async with asyncio.timeout(20):
-            while len(await self.attempts(id)) < count:
-                await asyncio.sleep(0.01)
-        return await self.get(id)
-
-    async def settled(self, id: str) -> Delivery:
-        return await self.until(id, lambda found: found.state != "waiting")
-
-
-@asynccontextmanager
-async def sending(*, is_running: bool = True, **environment: str) -> AsyncIterator[Sending]:
-    allowed = {"PALACE_EPHEMERAL": "true", "PALACE_ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8"}
-    services = await open_services(load_settings(allowed | environment), meter=Meter())
-    services = replace(services, clock=Clock(START))
-    await services.store.listen(services.changes)
-    task = asyncio.create_task(keep_delivering(services)) if is_running else None
-    try:
-        yield Sending(services)
-    finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await services.store.close()
-
-
-Scene = Callable[[Sending, Receiver], Awaitable[None]]
-
-
-def play(scene: Scene, answers: Answer | Callable[[Call], Answer] = OK, **environment: str) -> Receiver:
-    """Run a scene with a receiver that answers like this."""
-
-    async def act() -> Receiver:
-        with receiver() as there:
-            there.answers = answers
-            async with sending(**environment) as here:
-                await scene(here, there)
-            return there
-
-    return asyncio.run(act())
-
-
-def answering(*statuses: int) -> Callable[[Call], Answer]:
-    """One status after the other, then the last one for ever."""
-    left = list(statuses)
-    return lambda _: (left.pop(0) if len(left) > 1 else left[0], {}, b"")
-
+from tests.api.sending import MINE, START, answering, play, sending
+from tests.receiver import OK, receiver
 
 # --- One callback -----------------------------------------------------------------------------------------------------
 
@@ -269,81 +171,6 @@ def test_nothing_is_sent_to_an_address_that_is_not_public(url, state, problem):
             assert problem in delivery.last_problem
 
     asyncio.run(act())
-
-
-# --- Many of them -----------------------------------------------------------------------------------------------------
-
-
-def test_what_one_conversation_tells_one_url_arrives_in_order_and_the_urls_do_not_wait_for_each_other():
-    async def scene(here, there):
-        places = [(about, path, number) for number in range(20) for about in ("c1", "c2") for path in ("/a", "/b")]
-        ids = [await here.call(there.url(path), [about, number], about=about) for about, path, number in places]
-        for id in ids:
-            assert (await here.settled(id)).state == "delivered"
-        for about in ("c1", "c2"):
-            for path in ("/a", "/b"):
-                told = [call.said for call in there.calls if call.path == path and call.said[0] == about]
-                assert told == [[about, number] for number in range(20)]
-        assert len(there.calls) == 80
-
-    play(scene)
-
-
-def test_one_that_fails_keeps_those_behind_it_waiting_and_nobody_else_until_it_is_parked():
-    async def scene(here, there):
-        bad = await here.call(there.url("/bad"), ["bad"])
-        behind = [await here.call(there.url("/bad"), [f"behind {number}"]) for number in range(3)]
-        other = await here.call(there.url("/good"), ["other"])
-        assert (await here.settled(other)).state == "delivered"
-        await here.attempted(bad)
-        for wait in WAITS_SECONDS:
-            assert {call.said[0] for call in there.calls} == {"bad", "other"}
-            await here.pass_time(seconds=wait * (1 + JITTER))
-            await here.attempted(bad, WAITS_SECONDS.index(wait) + 2)
-        assert (await here.settled(bad)).state == "parked"
-        for id in behind:
-            assert (await here.settled(id)).state == "delivered"
-        assert [call.said[0] for call in there.calls[-3:]] == ["behind 0", "behind 1", "behind 2"]
-
-    play(scene, lambda call: (500, {}, b"") if call.said == ["bad"] else OK)
-
-
-def test_a_queue_in_front_of_a_receiver_that_is_dead_does_not_take_as_many_days_as_it_has_callbacks():
-    async def scene(here, there):
-        ids = [await here.call(there.url()) for _ in range(5)]
-        await here.attempted(ids[0])
-        for number, wait in enumerate(WAITS_SECONDS, 2):
-            await here.pass_time(seconds=wait * (1 + JITTER))
-            await here.attempted(ids[0], number)
-        await here.attempted(ids[1])
-        await here.pass_time(days=2)
-        for id in ids:
-            await here.settled(id)
-        assert [(await here.get(id)).attempts for id in ids] == [10, 2, 1, 1, 1]
-
-    play(scene, (500, {}, b""))
-
-
-def test_slow_receivers_of_one_account_do_not_keep_another_account_waiting():
-    over = threading.Event()
-
-    async def scene(here, there):
-        slow = [await here.call(there.url("/slow"), about=f"c{number}") for number in range(sender.AT_ONCE + 10)]
-        quick = await here.call(there.url("/quick"), about="c-yours", account=YOURS)
-        async with asyncio.timeout(5):
-            while (await here.get(quick, YOURS)).state == "waiting":
-                await asyncio.sleep(0.01)
-        assert sum(call.path == "/slow" for call in there.calls) <= sender.SHARE
-        over.set()
-        for id in slow:
-            assert (await here.settled(id)).state == "delivered"
-
-    def answers(call):
-        if call.path == "/slow":
-            over.wait(10)
-        return OK
-
-    play(scene, answers)
 
 
 # --- Ends and beginnings ----------------------------------------------------------------------------------------------

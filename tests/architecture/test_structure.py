@@ -108,6 +108,20 @@ def test_the_json_patch_engine_depends_on_nothing_else_of_ours(path: Path) -> No
     assert {name for name in imports(path) if not name.startswith("palace.json_patch")} == set()
 
 
+CONVERSATION = [path for path in SOURCES if path.parent.name == "conversation"]
+OUTSIDE = {"asyncio", "time", "datetime", "random", "secrets", "uuid", "socket", "os", "threading", "httpx", "sqlite3"}
+
+
+@pytest.mark.parametrize("path", CONVERSATION, ids=module_name)
+def test_the_brain_of_a_conversation_knows_nothing_of_the_world_outside(path: Path) -> None:
+    assert {name for name in imports(path) if not name.startswith("palace.conversation")} == set()
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in modules} & OUTSIDE == set()
+    assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in nodes)
+
+
 @pytest.mark.parametrize("path", OWN_CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_within_their_budgets(path: Path) -> None:
     text = path.read_text()

@@ -24,9 +24,8 @@ def make_filled(data: Path) -> None:
 
 
 def fill(server: Palace) -> None:
-    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file.
-
-    And a callback that arrived.
+    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file, a
+    callback that arrived.
     """
     llm = {"model": "m", "base_url": "https://llm.example.org/v1", "api_key": SECRET}
     body: dict[str, Any] = {"system_prompt": "Grüße aus München 🌃", "default_face_id": STOCK_FACE}

@@ -14,6 +14,7 @@ real HTTP/1.1 in a thread of its own. Nothing sleeps: what is silent stays so un
 import asyncio
 import json
 import re
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -173,12 +174,12 @@ class ModelServer:
 
 
 @contextmanager
-def serve_model(host: str = "127.0.0.1") -> Iterator[ModelServer]:
+def serve_model(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[ModelServer]:
     """A server that runs while the context does."""
     server = ModelServer()
     loop = asyncio.new_event_loop()
-    listening = loop.run_until_complete(asyncio.start_server(server._serve, host, 0))
-    server.url = f"http://{host}:{listening.sockets[0].getsockname()[1]}/v1"
+    listening = loop.run_until_complete(asyncio.start_server(server._serve, host, 0, ssl=tls))
+    server.url = f"{'https' if tls else 'http'}://{host}:{listening.sockets[0].getsockname()[1]}/v1"
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 

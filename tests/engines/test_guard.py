@@ -3,8 +3,10 @@
 127.0.0.2 plays the part of the internet (it is the only address allowed), 127.0.0.1 that of the network within.
 """
 
+import ssl
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from palace.addresses import parse_networks
 from palace.engines.base import Means
 from palace.engines.openai_compatible import Endpoint, OpenAiCompatible
 from palace.fetching import Fetcher
+from tests.api.test_fetching_tls import certificate
 from tests.engines.asking import ask, down, heard
 from tests.engines.model_server import Doing, ModelServer, serve_model
 
@@ -32,7 +35,7 @@ def inside() -> Iterator[ModelServer]:
         yield running
 
 
-def guarded(url: str, *answers: Sequence[str]) -> OpenAiCompatible:
+def guarded(url: str, *answers: Sequence[str], trusted: ssl.SSLContext | None = None) -> OpenAiCompatible:
     """A PAL's own model; names have these addresses, one answer after another."""
     taking_turns = cycle(answers or [[OUTSIDE]])
 
@@ -43,7 +46,8 @@ def guarded(url: str, *answers: Sequence[str]) -> OpenAiCompatible:
         pass
 
     endpoint = Endpoint(SHOWN, url, "gpt", "sk-secret", is_guarded=True)
-    return OpenAiCompatible(endpoint, Means(Fetcher(ALLOWED, resolve), sleep=no_wait))
+    fetcher = Fetcher(ALLOWED, resolve, lambda: trusted) if trusted else Fetcher(ALLOWED, resolve)
+    return OpenAiCompatible(endpoint, Means(fetcher, sleep=no_wait))
 
 
 def named(server: ModelServer, name: str) -> str:
@@ -96,3 +100,20 @@ def test_a_redirect_is_not_followed(inside: ModelServer, outside: ModelServer) -
 def test_the_model_of_the_operator_may_be_within(inside: ModelServer) -> None:
     model = OpenAiCompatible(Endpoint(SHOWN, inside.url, "gpt"), Means(Fetcher()))
     assert heard(model, ask()).text == "Hello."
+
+
+@pytest.mark.parametrize(("name", "is_proven"), [("models.example", True), ("other.example", False)])
+def test_a_certificate_proves_the_name_though_the_connection_is_by_address(
+    tmp_path: Path, name: str, is_proven: bool
+) -> None:
+    pem = certificate(tmp_path, "models.example")
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(pem)
+    trusted = ssl.create_default_context(cafile=str(pem))
+    with serve_model(OUTSIDE, own) as server:
+        model = guarded(named(server, name), trusted=trusted)
+        if is_proven:
+            assert heard(model).text == "Hello."
+        else:
+            assert down(model).text == f"{SHOWN} cannot be reached."
+            assert server.asked == []

@@ -156,6 +156,12 @@ def test_the_own_model_of_a_pal_is_asked_as_it_says_and_only_at_a_public_address
     assert (asked.body["model"], asked.body["service_tier"]) == ("gpt-mine", "dear")
 
 
+def test_the_name_of_an_own_model_stays_one_short_line_in_sentences() -> None:
+    layer = {"model": "x\r\n[error] y" + "z" * 500, "base_url": "http://10.0.0.1/v1", "api_key": "x"}
+    shown = "x [error] y" + "z" * 53
+    assert down(open_model(layer, models())).text.startswith(f"The model {shown} cannot be asked.")
+
+
 def test_the_own_model_of_a_pal_never_falls_back_to_one_of_the_operator(server: ModelServer) -> None:
     found = models({"default": {"base_url": server.url}})
     assert down(open_model({"base_url": "http://10.0.0.1/v1", "api_key": "x"}, found)).reason == "unreachable"

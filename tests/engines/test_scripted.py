@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from palace.clock import Clock
 from palace.config_files import load_yaml
 from palace.engines.base import Ask, Means, ModelDown, Piece
 from palace.engines.scripted import ScriptedModel
 from palace.engines.scripts import InvalidScript, Script, read_script
-from tests.engines.asking import ask, down, heard, listen
+from tests.engines.asking import ask, down, heard
 
 SCRIPT = r"""
 rules:
@@ -98,17 +99,36 @@ def test_a_rule_may_say_something_and_then_fail() -> None:
     assert pieces == ["Let ", "me ", "see"]
 
 
-def test_words_come_at_the_speed_of_the_script() -> None:
-    waits: list[float] = []
+class Watch(Clock):
+    """A clock that goes on while somebody sleeps."""
 
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
+    elapsed = 0.0
 
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds + SLEPT_IN
+
+
+SLEPT_IN = 0.005
+
+
+def test_words_come_at_the_speed_of_the_script_however_long_each_sleep_is() -> None:
+    watch, times = Watch(), []
     script = read_script({"tokens_per_second": 50, "rules": [{"say": " One  two\n three. "}]})
-    model = ScriptedModel(script, Means(sleep=sleep))
-    found = asyncio.run(listen(model, ask()))
-    assert found.pieces == [" One  ", "two\n ", "three. "]
-    assert waits == [0.02] * 3
+    model = ScriptedModel(script, Means(sleep=watch.sleep, clock=watch))
+
+    async def hear() -> list[str]:
+        pieces = []
+        async for item in model.stream(ask()):
+            if isinstance(item, Piece):
+                pieces.append(item.text)
+                times.append(round(watch.elapsed, 6))
+        return pieces
+
+    assert asyncio.run(hear()) == [" One  ", "two\n ", "three. "]
+    assert times == [0.02 + SLEPT_IN, 0.04 + SLEPT_IN, 0.06 + SLEPT_IN]
 
 
 def test_what_was_said_may_be_a_list_of_parts() -> None:

@@ -1,5 +1,6 @@
 """What every store promises about callbacks: their order, who sends them, what becomes of them."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -116,6 +117,20 @@ def test_one_whose_sender_died_is_due_again_when_its_time_is_over_and_the_late_a
         assert await start(store, again, LAST, LAST)
         assert not await settle(store, first, "parked", status=500)
         assert await settle(store, again, "delivered")
+
+    play(scene)
+
+
+def test_an_attempt_at_a_callback_that_is_gone_says_nothing_about_the_one_with_its_number(play):
+    async def scene(store):
+        await add(store)
+        [delivery] = await due(store)
+        gone = replace(delivery, id="wd-of-before-a-reset")
+        assert not await start(store, gone)
+        assert await start(store, delivery)
+        assert not await settle(store, gone, "delivered")
+        await store.transact(lambda tx: tx.webhooks.let_go(gone))
+        assert await settle(store, delivery, "delivered")
 
     play(scene)
 

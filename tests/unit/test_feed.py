@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from palace.audit import Deed
-from palace.changes import MOST_REMEMBERED, MOST_WAITING, Feed
+from palace.changes import CALLBACK, MOST_REMEMBERED, MOST_WAITING, Feed
 
 
 def deed(number: int, account: int = 1) -> Deed:
@@ -106,3 +106,16 @@ def test_a_listener_waits_for_the_next_change_and_is_woken_without_one():
             assert (await listener.next(5), feed.is_over) == ([], True)
 
     asyncio.run(scene())
+
+
+def test_of_a_callback_only_its_sender_hears():
+    feed = Feed("f")
+    with feed.listening(1) as mine:
+        feed.tell([Deed("", 1, None, "add", CALLBACK, "wd1")])
+        assert feed.callbacks.is_set()
+        assert now(mine) == ["ready"]
+    feed.callbacks.clear()
+    feed.tell([deed(1)])
+    assert not feed.callbacks.is_set()
+    feed.lose()
+    assert feed.callbacks.is_set()

@@ -9,9 +9,10 @@ import pytest
 from palace import forgetting
 from palace.app import open_services
 from palace.call import Account, Call
-from palace.clock import Clock
+from palace.clock import Clock, timestamp
 from palace.resources.pals import PAL
 from palace.settings import Settings
+from palace.storage import Attempt
 from palace.verbs import create, delete
 from palace.vocabulary import Words
 
@@ -65,6 +66,32 @@ def test_a_deleted_object_is_kept_for_restore_days(tmp_path, restore_days, age, 
         clock.moment = START + age
         assert await forgetting.forget_documents(services) == count
         assert await purged(services) == [id] * count
+        await services.store.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("age", "state", "count"),
+    [
+        pytest.param(timedelta(days=7), "delivered", 0, id="on the last day nothing"),
+        pytest.param(timedelta(days=7, microseconds=1), "delivered", 1, id="after it"),
+        pytest.param(timedelta(days=7, microseconds=1), "parked", 1, id="also what was given up"),
+        pytest.param(timedelta(days=700), "waiting", 0, id="never what is still to be delivered"),
+    ],
+)
+def test_a_callback_is_kept_for_keep_deliveries_days(tmp_path, age, state, count):
+    async def scene():
+        clock = StillClock()
+        services = await services_in(tmp_path, clock, keep_deliveries_days=7)
+        at = timestamp(clock.now())
+        values = {"account": 1, "document": None, "lane": "a", "url": "u", "event_type": "e", "body": b"{}"}
+        await services.store.transact(lambda tx: tx.webhooks.add("wd1", **values, now=at))
+        [delivery] = await services.store.reading.webhooks.due(at, 1, 1)
+        attempt = Attempt(0, at, 1, 200, None, b"")
+        await services.store.transact(lambda tx: tx.webhooks.settle(delivery, attempt, state, at, None))
+        clock.moment = START + age
+        assert (await forgetting.forget(services))["deliveries"] == count
         await services.store.close()
 
     asyncio.run(scene())

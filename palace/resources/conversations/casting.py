@@ -44,7 +44,7 @@ async def cast(new: NewConversation, tx: Transaction, account: int) -> tuple[Giv
     if face is not None and not await tx.exists("face", face, account):
         raise refuse([Problem(("face_id",), "unknown_reference", UNKNOWN_FACE, form="bare")])
     tools, parts = await parts_of(document, tx, account)
-    return Given(pinned(pal), tools, new.callback_url), face, parts
+    return Given(pinned(pal), tools, new.callback_url, new.is_private), face, parts
 
 
 async def parts_of(pal: Document, tx: Transaction, account: int) -> tuple[dict[str, Pinned], dict[str, Any]]:
@@ -92,6 +92,7 @@ def script(
         max_call_seconds=min(asked.max_call_duration, MOST_SECONDS),
         left_seconds=left if left is not None else CHAT_LEFT_SECONDS if new.is_chat else 0,
         absent_seconds=asked.participant_absent_timeout,
+        most_people=new.max_participants - 1 if new.max_participants else 0,
         **parts,
     )
 

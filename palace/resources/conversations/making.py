@@ -1,6 +1,5 @@
 """Creating a conversation: checked, cast, and begun in one transaction (contract 2)."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 
 from palace import verbs
 from palace.call import Call, Reply
-from palace.clock import timestamp
+from palace.clock import parse_moment, timestamp
 from palace.conversation import opened
 from palace.conversation.script import Script, stored_script
 from palace.conversation.state import stored_state
@@ -22,6 +21,7 @@ from palace.resources.conversations.casting import cast, script
 from palace.resources.conversations.request import NewConversation, rules
 from palace.storage import Record, Transaction
 from palace.talking import Given, Place, keep
+from palace.talking.tokens import meeting_token
 from palace.validation import problems_of, refuse
 from palace.verbs.writing import New, Outcome
 
@@ -75,7 +75,7 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
             await _begin(tx, outcome.record, by, given, services)
         return outcome
 
-    answer = partial(receipt, new)
+    answer = partial(receipt, new, services)
     return await verbs.create(resource, replace(call, body=body), services, facts=facts, store=begin, answer=answer)
 
 
@@ -112,8 +112,12 @@ async def _begin(tx: Transaction, record: Record, by: Script, given: Given, serv
     await keep(tx, place, 0, commands, state.seq, given.callback_url, services)
 
 
-def receipt(new: NewConversation, outcome: Outcome) -> Reply:
-    """What Create Conversation answers with."""
-    del new
-    said: Mapping[str, Any] = {name: outcome.document[name] for name in RECEIPT}
+def receipt(new: NewConversation, services: Services, outcome: Outcome) -> Reply:
+    """What Create Conversation answers with; only here, and only where it is needed, is the token (contract 13.3)."""
+    said: dict[str, Any] = {name: outcome.document[name] for name in RECEIPT}
+    if new.is_private:
+        began = int(parse_moment(outcome.document["created_at"]).timestamp())
+        ends = began + new.properties.participant_absent_timeout
+        url = outcome.document["conversation_url"]
+        said["meeting_token"] = meeting_token(services.meeting_key, outcome.record.id, url, began, ends)
     return Reply(200, orjson.dumps(said), outcome.headers)

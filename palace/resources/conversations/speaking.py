@@ -1,28 +1,24 @@
 """Talking by plain HTTP: for scripts, tests, and whoever has no WebSocket (docs/howto/talk.md)."""
 
-import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from pydantic import Field, StringConstraints, ValidationError
 
 from palace.call import Call, Reply
-from palace.conversation.events import Joined, Said
+from palace.conversation.events import Said
 from palace.conversation.heard import NotUnderstood, heard
 from palace.conversation.wire import copies
 from palace.errors import BadRequest, ClientError, Detail
-from palace.resource import Document, Resource, Services
+from palace.resource import Resource, Services
+from palace.resources.conversations.hearing import MOST_SECONDS, all_events, come_in, told_turn, turn_events
 from palace.talking import Gone, Place, Room, Rooms
 from palace.validation import Model, problems_of, refuse
 from palace.verbs.queries import whole_number
 from palace.verbs.reading import own
 
-BY_HTTP = "http"
-"""The one person that all requests of a conversation are."""
-MOST_SECONDS = 25
-"""Shorter than what proxies and the server itself give a request."""
+MOST_SECONDS_OF_EVENTS = 600.0
+DIGITS = 15
 MOST_MESSAGES = 1000
 MOST_SEQ = 2**53
 
@@ -32,7 +28,7 @@ class Spoken(Model):
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=100_000, strip_whitespace=True)]
     timeout_s: Annotated[float, Field(ge=0, le=600, strict=False)] = MOST_SECONDS
-    """How long to wait for the answer, 25 seconds at most; then ask again with GET."""
+    """How long to wait for the answer, 25 seconds at most, then ask again with GET; as events, up to 600 seconds."""
 
 
 class HasEnded(ClientError):
@@ -48,22 +44,46 @@ class HasEnded(ClientError):
 
 
 async def respond(resource: Resource, call: Call, services: Services) -> Reply:
-    """Say something, and wait for the PAL's turn: 200 with it, as far as it has come. Raises HasEnded."""
+    """Say something, and wait for the PAL's turn: 200 with it, as far as it has come. Raises HasEnded.
+
+    As events, each app message of the turn comes as soon as it is there, and then the turn.
+    """
     try:
         spoken = Spoken.model_validate(call.body)
     except ValidationError as error:
         raise refuse(problems_of(error)) from error
     rooms, room = await _room(resource, call, services)
-    await _come_in(rooms, room)
+    if call.wants_events:
+        seconds = spoken.timeout_s if "timeout_s" in spoken.model_fields_set else MOST_SECONDS_OF_EVENTS
+        return Reply(events=turn_events(rooms, room, spoken.text, seconds))
+    await come_in(rooms, room)
     await rooms.happen(room, Said(spoken.text))
-    return await _turn(rooms, room, min(spoken.timeout_s, MOST_SECONDS))
+    return Reply(200, await told_turn(rooms, room, min(spoken.timeout_s, MOST_SECONDS)))
 
 
 async def last_turn(resource: Resource, call: Call, services: Services) -> Reply:
     """The newest turn, once it is over or the time is: 200."""
     seconds = min(max(whole_number(call.query, "timeout_s", 0), 0), MOST_SECONDS)
     rooms, room = await _room(resource, call, services, may_be_over=True)
-    return await _turn(rooms, room, seconds)
+    return Reply(200, await told_turn(rooms, room, seconds))
+
+
+async def hear_events(resource: Resource, call: Call, services: Services) -> Reply:
+    """All that happens behind a number, or from now on, as events; 204 when nothing will. Raises BadRequest."""
+    after = _known(call)
+    rooms, room = await _room(resource, call, services, may_be_over=True)
+    if room.state.is_over and not await rooms.messages(room, room.state.seq if after is None else after, 1):
+        return Reply(204)
+    return Reply(events=all_events(rooms, room, after))
+
+
+def _known(call: Call) -> int | None:
+    """The number of the newest message that the client has: what it says itself, or what its EventSource says."""
+    said = call.last_event_id or call.query.get("after") or ""
+    if said and not (said.isdecimal() and len(said) <= DIGITS):
+        problem = "after and Last-Event-ID take the seq of the newest message that you have, a whole number."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
+    return int(said) if said else None
 
 
 async def send_message(resource: Resource, call: Call, services: Services) -> Reply:
@@ -73,7 +93,7 @@ async def send_message(resource: Resource, call: Call, services: Services) -> Re
     except NotUnderstood as error:
         raise BadRequest(f"Bad Request. {error}", [Detail("invalid_message", str(error))]) from error
     rooms, room = await _room(resource, call, services)
-    await _come_in(rooms, room)
+    await come_in(rooms, room)
     if events:
         await rooms.happen(room, *events)
     return Reply(200, orjson.dumps({"seq": room.state.seq}))
@@ -101,57 +121,3 @@ async def _room(resource: Resource, call: Call, services: Services, *, may_be_ov
     if room.state.is_over and not may_be_over:
         raise HasEnded
     return rooms, room
-
-
-async def _come_in(rooms: Rooms, room: Room) -> None:
-    """Who speaks is there: the first word brings the person in, and the PAL greets first."""
-    if not room.state.people:
-        await rooms.happen(room, Joined(BY_HTTP))
-        await _wait(room, lambda: room.state.thinking is None, MOST_SECONDS)
-
-
-async def _wait(room: Room, is_done: Callable[[], bool], seconds: float) -> None:
-    """Until something is so, as far as it is stored; or for this time."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                async with room.lock:  # While a step is being stored, nobody sees it.
-                    if is_done():
-                        return
-                    moved = room.moved
-                await moved.wait()
-
-
-async def _turn(rooms: Rooms, room: Room, seconds: float) -> Reply:
-    turn_idx = room.state.turn_idx
-    await _wait(room, lambda: _status(room, turn_idx) != "pending", seconds)
-    async with room.lock:
-        status, began = _status(room, turn_idx), room.state.turn_began
-        messages = await rooms.messages(room, began)
-    said: Document = {
-        "conversation_id": room.place.id,
-        "turn_idx": turn_idx,
-        "status": status,
-        "text": " ".join(_speeches(messages)),
-        "tool_calls": [one["properties"] for one in messages if one["event_type"] == "conversation.tool_call"],
-        "messages": [copy for message in messages for copy in copies(message)],
-        "conversation_status": room.state.status,
-    }
-    return Reply(200, orjson.dumps(said))
-
-
-def _status(room: Room, turn_idx: int) -> str:
-    """`ready`, `pending`, or `waiting_for_tool_result` when only the client can go on."""
-    state = room.state
-    if state.is_over or state.turn is None or state.turn_idx != turn_idx:
-        return "ready"
-    waits = any(not call.is_late and not call.tool_id for call in state.calls.values())
-    return "waiting_for_tool_result" if waits and state.thinking is None else "pending"
-
-
-def _speeches(messages: list[Any]) -> list[str]:
-    return [
-        one["properties"]["speech"]
-        for one in messages
-        if one["event_type"] == "conversation.utterance" and one["properties"]["role"] == "pal"
-    ]

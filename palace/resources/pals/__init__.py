@@ -134,7 +134,7 @@ def _script_rules(place: tuple[str, ...], script: Any) -> Iterator[Problem]:
         read_script(script)
     except InvalidScript as error:
         for below, text in error.problems:
-            yield Problem((*place, *below), "invalid", text)
+            yield Problem((*place, *below), "rule", text)
 
 
 def _tts_rules(tts: Tts) -> Iterator[Problem]:

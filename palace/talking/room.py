@@ -1,0 +1,40 @@
+"""One conversation as this server knows it."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from palace.conversation import Line, Script, State
+from palace.errors import InvalidId
+from palace.talking.given import Given, Place
+from palace.talking.listeners import Listener, Message
+
+
+class Gone(InvalidId):
+    """400: the conversation is deleted."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("Invalid conversation_id")
+        self.id = id
+
+
+@dataclass(slots=True)
+class Room:
+    """One conversation: what is stored of it, who listens, and what is being done for it just now."""
+
+    place: Place
+    number: int
+    script: Script
+    given: Given
+    state: State
+    lines: list[Line]
+    is_stale: bool = False
+    touched_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    listeners: set[Listener] = field(default_factory=set)
+    visitors: Counter[str] = field(default_factory=Counter)
+    """how many lines each person has on this server"""
+    doing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    streamed: list[Message] = field(default_factory=list)
+    """app messages of what the PAL is saying just now that are not stored"""
