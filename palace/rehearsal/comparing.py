@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palace.conversation.events import Said
+from palace.conversation.foreign import object_of
 from palace.conversation.prompt import COMPLETE_OBJECTIVE, REPORT_GUARDRAIL
 from palace.engines.base import Usage
 from palace.rehearsal.expecting import Called, Seen, storable
@@ -42,7 +43,7 @@ def turns_of(lines: Sequence[Mapping[str, Any]]) -> list[Turn]:
             if line["content"]:
                 turns[-1].said.append(line["content"])
             calls = (call for call in line.get("tool_calls") or () if call["name"] not in OWN)
-            turns[-1].calls += [Called(call["name"], _arguments(call["arguments"])) for call in calls]
+            turns[-1].calls += [Called(call["name"], object_of(call["arguments"]) or {}) for call in calls]
     return turns
 
 
@@ -51,21 +52,13 @@ def fixtures_of(calls: Sequence[Mapping[str, Any]]) -> list[Fixture]:
     return [
         Fixture(
             tool=call["name"],
-            arguments=_arguments(call["arguments"]),
+            arguments=object_of(call["arguments"]) or {},
             output=None if call["status"] == "error" else call["output"],
             error=call["output"] or "error" if call["status"] == "error" else None,
             after_seconds=min(max(call["ms"] / 1000, 0), MOST_SECONDS),
         )
         for call in calls
     ]
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        said = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 async def replayed(cast: Cast, before: Sequence[Turn], fixtures: Sequence[Fixture]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from palace.conversation.events import (
     What,
     Wish,
 )
-from palace.conversation.prompt import REPORT_GUARDRAIL
+from palace.conversation.foreign import object_of
+from palace.conversation.prompt import END_CALL, REPORT_GUARDRAIL, is_own
 from palace.engines import Answer, Ask, LanguageModel, ModelDown, Piece
 from palace.rehearsal.expecting import Called, Seen, fixture_for
 from palace.rehearsal.suite import Fixture
@@ -127,14 +128,14 @@ class Talk:
             self.seen.said.append(said["speech"])
             self.whole.said.append(said["speech"])
         elif message["event_type"] == "conversation.tool_call":
-            self._call(said["tool_call_id"], said["name"], json.loads(said["arguments"]))
+            self._call(said["tool_call_id"], said["name"], object_of(said["arguments"]) or {})
 
     def _call(self, id: str, name: str, arguments: Mapping[str, Any]) -> None:
         called = Called(name, arguments)
         self.seen.calls.append(called)
         self.whole.calls.append(called)
         tool = self.script.tool(name)
-        if tool is None:  # `end_call`, which nobody carries out.
+        if tool is None or name == END_CALL:  # Which nobody carries out.
             return
         is_awaited = tool.on_resolve != "fire_and_forget"
         fixture = fixture_for(name, arguments, self.fixtures)
@@ -146,7 +147,7 @@ class Talk:
             return
         output = fixture.output if isinstance(fixture.output, str) else json.dumps(fixture.output, ensure_ascii=False)
         called.output, called.is_error = fixture.error or output, fixture.error is not None
-        answered = ToolAnswered(id, called.output, is_error=called.is_error)
+        answered = ToolAnswered(id, called.output, is_error=called.is_error, by_client=not tool.is_api)
         self._due.append(Due(self.now + fixture.after_seconds, answered))
 
     # --- Until it is silent -------------------------------------------------------------------------------------------
@@ -209,25 +210,16 @@ class Talk:
 
     def _note_guardrails(self, answer: Answer) -> None:
         """Guardrails that the model tells to be touched, also those of which no client is told."""
-        if self.script.tool(REPORT_GUARDRAIL) is not None:
-            return
         known = {guardrail.name for guardrail in self.script.guardrails}
-        for wish in answer.wishes:
-            name = _guardrail_in(wish.arguments) if wish.name == REPORT_GUARDRAIL else None
+        for wish in answer.wishes if is_own(self.script, REPORT_GUARDRAIL) else ():
+            said = (object_of(wish.arguments) or {}) if wish.name == REPORT_GUARDRAIL else {}
+            name = str(said.get("guardrail_name"))
             if name in known:
                 self.seen.touched_here.append(name)
                 self.whole.touched_here.append(name)
                 if name not in self.whole.touched:
                     self.whole.touched.append(name)
         self.seen.touched = list(self.whole.touched)
-
-
-def _guardrail_in(arguments: str) -> str:
-    try:
-        said = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return ""
-    return str(said.get("guardrail_name")) if isinstance(said, dict) else ""
 
 
 async def answer_of(model: LanguageModel, ask: Ask) -> Answer:

@@ -3,11 +3,14 @@
 import time
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
+import orjson
 import pytest
 
-from palace.rehearsal import Played
-from tests.rehearsal.stage import DESK, NAME, PRICES, RATE, calls, complaints, played, says, scripted, suite
+from palace.engines import Answer, Piece, Wish
+from palace.rehearsal import Played, junit_of
+from tests.rehearsal.stage import DESK, NAME, PRICES, RATE, calls, complaints, played, report, says, scripted, suite
 
 ASKS = calls("price", "rate", nights=2)
 TELLS = says("tool_result", "It is {result}.")
@@ -207,3 +210,31 @@ def test_tokens_are_counted() -> None:
     talk = only(played(suite({"say": "Hello"}, {"say": "Bye"}), scripted(says("Hello", "one two three"))))
     assert talk.usage.completion_tokens == 4
     assert talk.usage.prompt_tokens > 10
+
+
+HOSTILE = [
+    ("not JSON", "{"),
+    ("a list", "[1]"),
+    ("deep", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+    ("half a character", '{"guardrail_name": "\\ud800"}'),
+    ("a huge number", '{"nights": ' + "9" * 400 + "}"),
+    ("no number", '{"nights": NaN}'),
+]
+
+
+@pytest.mark.parametrize("name", ["rate", "report_guardrail", "complete_objective", "end_call", "other", "\ud800"])
+@pytest.mark.parametrize("arguments", [row[1] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
+def test_whatever_a_model_writes_ends_in_a_report(name: str, arguments: str) -> None:
+    class Hostile:
+        async def stream(self, ask: Any) -> Any:
+            yield Piece("\ud800 \x00")
+            yield Answer("\ud800 \x00", (Wish("1", name, arguments), Wish("1", name, arguments)))
+
+        async def close(self) -> None: ...
+
+    wanted = suite({"say": "Hello", "expect": {"matches": "x", "judge": "It is polite."}}, most_turns=5)
+    everything = {"objectives": (NAME,), "guardrails": (PRICES,), "tools": (RATE,)}
+    found = report(wanted, Hostile(), runs=2, **everything)
+    assert found["pass_rate"] == 0
+    assert orjson.dumps(found)
+    assert ElementTree.fromstring(junit_of(found)).get("failures") == "2"
