@@ -12,9 +12,10 @@ from tests.api.drafting import drafted
 from tests.api.rehearsing import ASKS, GREETS, SUITE, begun, finished, new_desk, new_suite, rehearsed, script_file
 from tests.api.test_jobs import forget_who_worked
 from tests.api.wire import patch, refused, replace
-from tests.rows import rows
+from tests.rows import change, rows
 from tests.serving import Palace, start_palace
 
+SLOW = {"rules": [{"when": "any", "say": "night desk 180"}], "tokens_per_second": 1}
 LATE = replace("/greeting", "You call late.")
 
 
@@ -237,8 +238,7 @@ def test_tools_of_a_suite_come_before_what_tools_answered_then(client: httpx.Cli
 
 def test_a_rehearsal_survives_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    slow = {"rules": [{"when": "any", "say": "night desk 180"}], "tokens_per_second": 1}
-    layers = {"llm": {"model": "scripted", "extra_body": {"script": slow}}}
+    layers = {"llm": {"model": "scripted", "extra_body": {"script": SLOW}}}
     suite = {"name": "slow", "visitors": [{"name": "a", "steps": [GREETS, {"say": "Hello"}]}]}
     with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
         pal = new_desk(client, layers=layers)
@@ -250,6 +250,27 @@ def test_a_rehearsal_survives_kill(tmp_path: Path) -> None:
     forget_who_worked(data)
     with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
         assert finished(client, pal, id)["pass_rate"] == 1.0
+
+
+def test_a_rehearsal_that_ends_the_server_each_time_is_given_up_and_proves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
+        pal = new_desk(client, layers={"llm": {"model": "scripted", "extra_body": {"script": SLOW}}})
+        suite = new_suite(client)
+        client.put(f"/v2/pals/{pal}/rehearsal-gate", json={"suite_id": suite})
+        drafted(client, pal, LATE)
+        id = begun(client, pal, suite_id=suite, draft=True)["rehearsal_id"]
+        [detail] = refused(client.post(f"/v2/pals/{pal}/publish"), 409)
+        assert (detail["code"], detail["rehearsal_id"]) == ("rehearsal_running", id)
+        palace.kill()
+    change(data, "UPDATE jobs SET attempts = 6, leased_until = ''")
+    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
+        found = finished(client, pal, id)
+        problem = "The server could not finish this; its log tells why."
+        assert (found["status"], found["error_message"], found["report"]) == ("error", problem, None)
+        [detail] = refused(client.post(f"/v2/pals/{pal}/publish"), 409)
+        assert detail["code"] == "rehearsal_failed"
+        assert problem in detail["problem"]
 
 
 def test_only_the_newest_hundred_of_a_pal_are_kept(client: httpx.Client, pal: str) -> None:

@@ -31,7 +31,6 @@ from palace.verbs.writing import New, Outcome
 
 JOB_BYTES = 7
 """of the number of a job, which fits an integer of the store"""
-MOST_AT_ONCE = 10
 LLM = ("layers", "llm")
 
 Id = Annotated[str, StringConstraints(min_length=1)]
