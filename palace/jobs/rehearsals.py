@@ -20,6 +20,8 @@ from palace.storage import Job, StorageFailure, Transaction
 from palace.verbs import put_facts
 
 MOST_SECONDS = 3600
+ROOM_BESIDE = 10_000
+"""bytes of a rehearsal besides its report"""
 TOLD_TIMES = 10
 """So often at most it is written down how far a rehearsal has come."""
 
@@ -40,6 +42,9 @@ async def play(job: Job, services: Services) -> Store:
         await model.close()
         if judge is not model:
             await judge.close()
+    size, most = len(orjson.dumps(report)), services.settings.max_document_bytes - ROOM_BESIDE
+    if size > most:
+        raise JobFailed(f"The report would have {size} bytes, more than this server keeps (max_document_bytes).")
     done = len(report["talks"]) if "talks" in report else 1
     facts = {
         "status": "completed",

@@ -15,6 +15,10 @@ from palace.rehearsal.playing import Cast, tokens_of
 from palace.rehearsal.suite import MOST_SECONDS, MOST_TURNS, Fixture
 
 MOST_REPLAYED = 200
+LONGEST_TEXT = 4000
+LONGEST_ARGUMENTS = 1000
+MOST_CALLS = 10
+"""of one turn, in a report"""
 OWN = (COMPLETE_OBJECTIVE, REPORT_GUARDRAIL)
 """Calls by which the model tells of the conversation itself: they are no tools."""
 
@@ -81,7 +85,7 @@ async def replayed(cast: Cast, before: Sequence[Turn], fixtures: Sequence[Fixtur
         "kind": "replay",
         "turns": compared,
         "differs": sum(one["differs"] for one in compared),
-        "problems": talk.problems,
+        "problems": [problem[:LONGEST_TEXT] for problem in talk.problems[:MOST_REPLAYED]],
         "reached": talk.whole.reached,
         "touched": talk.whole.touched,
         "tokens": {"model": tokens_of(Usage(talk.prompt_tokens, talk.completion_tokens)), "judge": tokens_of(Usage())},
@@ -95,5 +99,13 @@ def _turn(visitor: str | None, seen: Seen) -> Turn:
 
 
 def _compared(old: Turn, new: Turn) -> dict[str, Any]:
-    before, after = old.as_json(), new.as_json()
-    return {"visitor": old.visitor, "before": before, "after": after, "differs": before != after}
+    differs = old.as_json() != new.as_json()
+    visitor = None if old.visitor is None else old.visitor[:LONGEST_TEXT]
+    return {"visitor": visitor, "before": _shown(old), "after": _shown(new), "differs": differs}
+
+
+def _shown(turn: Turn) -> dict[str, Any]:
+    """What the PAL did, as far as a report has room for it."""
+    whole = turn.as_json()
+    calls = [{**call, "arguments": call["arguments"][:LONGEST_ARGUMENTS]} for call in whole["calls"][:MOST_CALLS]]
+    return {"said": whole["said"][:LONGEST_TEXT], "calls": calls}

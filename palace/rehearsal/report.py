@@ -9,7 +9,11 @@ from palace.rehearsal.expecting import storable
 from palace.rehearsal.playing import Played, together, tokens_of
 from palace.rehearsal.suite import Suite
 
-MOST_TRANSCRIPTS = 50
+MOST_CHARACTERS = 2_000_000
+"""of what is told of single talks; a report is a document, and has a largest size"""
+MOST_TOLD = 50
+"""failures and problems of one talk"""
+LONGEST_PROBLEM = 500
 LONGEST_LINE = 4000
 Report = dict[str, Any]
 
@@ -93,26 +97,31 @@ def _coverage(suite: Suite, script: Script, played: Sequence[Played]) -> Report:
 
 
 def _talks(played: Sequence[Played]) -> Iterable[Report]:
-    """Each talk; of the first ones that failed, also what was said."""
-    shown = 0
+    """Each talk; of the first ones that failed, also what was said, as far as there is room for it."""
+    room = MOST_CHARACTERS
     for one in played:
+        told = MOST_TOLD if room > 0 else 1
         said: Report = {
             "visitor": one.visitor,
             "run": one.run,
             "has_passed": one.has_passed,
-            "failures": [failure.as_json() for failure in one.failures],
-            "problems": one.problems,
+            "failures": [_cut(failure.as_json(), "problem", LONGEST_PROBLEM) for failure in one.failures[:told]],
+            "failures_count": len(one.failures),
+            "problems": [problem[:LONGEST_PROBLEM] for problem in one.problems[:told]],
             "seconds": one.seconds,
         }
-        if not one.has_passed and shown < MOST_TRANSCRIPTS:
-            shown += 1
-            said["transcript"] = [_shortened(line) for line in one.transcript]
+        room -= len(str(said))
+        transcript = [] if one.has_passed else [_cut(line, "content", LONGEST_LINE) for line in one.transcript]
+        if transcript and len(str(transcript)) <= room:
+            room -= len(str(transcript))
+            said["transcript"] = transcript
         yield said
 
 
-def _shortened(line: Mapping[str, Any]) -> Report:
-    content = str(line.get("content") or "")
-    return {**line, "content": content if len(content) <= LONGEST_LINE else f"{content[: LONGEST_LINE - 1]}…"}
+def _cut(said: Mapping[str, Any], name: str, longest: int) -> Report:
+    """The object with a text that is not longer than that."""
+    text = str(said.get(name) or "")
+    return {**said, name: text if len(text) <= longest else f"{text[: longest - 1]}…"}
 
 
 # --- For machines that wait ------------------------------------------------------------------------------------------
@@ -141,7 +150,8 @@ def junit_of(report: Mapping[str, Any]) -> bytes:
 def problems_of(talk: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with a talk, in sentences."""
     failures = [f"{_place(one['step'])}: {one['problem']}" for one in talk["failures"]]
-    return [*talk["problems"], *failures]
+    more = talk["failures_count"] - len(failures)
+    return [*talk["problems"], *failures, *([f"{more} more"] if more > 0 else [])]
 
 
 def _place(step: int | None) -> str:

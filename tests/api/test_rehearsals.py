@@ -273,6 +273,15 @@ def test_a_rehearsal_that_ends_the_server_each_time_is_given_up_and_proves_nothi
         assert problem in detail["problem"]
 
 
+def test_a_report_that_is_larger_than_what_is_kept_ends_in_an_error(tmp_path: Path) -> None:
+    flags = ("--scripted-model", script_file(tmp_path), "--max-document-bytes", "12000")
+    visitor = {"name": "asks", "steps": [{"say": f"Hello {n}?", "expect": {"matches": ["never"]}} for n in range(20)]}
+    with start_palace(tmp_path / "data", *flags) as palace, palace.client() as client:
+        found = rehearsed(client, new_desk(client), suite={"name": "x", "visitors": [visitor]})
+        assert (found["status"], found["report"]) == ("error", None)
+        assert "max_document_bytes" in found["error_message"]
+
+
 def test_only_the_newest_hundred_of_a_pal_are_kept(client: httpx.Client, pal: str) -> None:
     first = begun(client, pal, suite=SUITE)["rehearsal_id"]
     for _ in range(100):

@@ -105,3 +105,17 @@ def test_ci_gets_xml_whatever_was_said() -> None:
     [case] = ElementTree.fromstring(junit_of(found)).iter("testcase")
     assert "<failure/> &" in str(case.get("name"))
     assert "\U0001f600" in str(case.get("name"))
+
+
+def test_a_report_is_never_too_large_to_be_kept() -> None:
+    class Endless(Moody):
+        async def stream(self, ask: Any) -> AsyncIterator[Any]:
+            yield Answer("word " * 20_000)
+
+    steps = [{"say": "Hello", "expect": {"matches": [f"never {n}" for n in range(8)]}} for _ in range(20)]
+    found = report(suite(*steps), Endless(), runs=20)
+    assert [len(talk["failures"]) for talk in found["talks"][:2]] == [50, 50]
+    assert [talk["failures_count"] for talk in found["talks"][:2]] == [160, 160]
+    assert len(found["talks"]) == 20
+    assert len(orjson.dumps(found)) < 4_000_000
+    assert "110 more" in junit_of(found).decode()
