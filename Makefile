@@ -86,7 +86,7 @@ bench-json-patch: $(VENV)/installed-dev ## Measure the JSON Patch engine beside 
 	$(BIN)/python -m benchmarks.json_patch
 
 clean: ## Remove the virtual environment and everything that tools left behind. Data folders stay.
-	rm -rf $(VENV) $(CLIENTS) $(RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(RIVALS) build dist *.egg-info clients/daily-shim/build clients/daily-shim/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Palace needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 …")'
@@ -104,12 +104,14 @@ $(VENV)/installed-clients: $(VENV)/installed-dev
 	$(PIP_INSTALL) --editable '.[dev,clients]'
 	@touch $@
 
-# Other people's clients need other versions of what Palace needs, so they live apart.
-$(CLIENTS)/installed: constraints-clients.txt tests/clients/requirements.txt | $(BIN)/python
+# Other people's clients need other versions of what Palace needs, so they live apart; and there our stand-in for Daily's
+# Python module lives apart from the real one.
+$(CLIENTS)/installed: constraints-clients.txt tests/clients/requirements.txt $(wildcard clients/daily-shim/*.*) | $(BIN)/python
 	rm -rf $(CLIENTS)
 	$(BIN)/python -m venv $(CLIENTS)
 	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --requirement tests/clients/requirements.txt
 	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --no-deps pipecat-ai
+	$(CLIENTS)/$(PIP_INSTALL_CLIENTS) --no-deps --target $(CLIENTS)/daily-shim ./clients/daily-shim
 	@touch $@
 
 # The servers that the benchmarks compare with; uWSGI is compiled, which needs a C compiler.

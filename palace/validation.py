@@ -27,6 +27,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "model_attributes_type": ("wrong_type", "Not a valid mapping type."),
 }
 
+RANGES: dict[str, tuple[str, str, str]] = {
+    "greater_than": ("gt", "greater than", "minimum"),
+    "greater_than_equal": ("ge", "greater than or equal to", "minimum"),
+    "less_than": ("lt", "less than", "maximum"),
+    "less_than_equal": ("le", "less than or equal to", "maximum"),
+}
 
 KINDS: dict[type, str] = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 """What JSON calls a value that is no object, for people."""
@@ -57,6 +63,10 @@ def _problem(found: ErrorDetails) -> Problem:
         return Problem(pointer, "null", "Field may not be null.")
     if kind in WORDS:
         return Problem(pointer, *WORDS[kind])
+    if kind in RANGES:
+        name, words, fact = RANGES[kind]
+        limit = context[name]
+        return Problem(pointer, "out_of_range", f"Must be {words} {limit:g}.", facts={fact: limit})
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         return Problem(pointer, "not_allowed", f"Must be one of: {', '.join(allowed)}.", facts={"allowed": allowed})

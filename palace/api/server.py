@@ -16,7 +16,8 @@ from palace.api.media import media_route
 from palace.api.metrics import METRICS_PATH, metrics_route
 from palace.api.mistakes import Mistakes
 from palace.api.pages import PAGES, page_routes
-from palace.api.sockets import PATH as SOCKET_PATH
+from palace.api.rooms import PATHS as ROOM_PATHS
+from palace.api.rooms import room_routes
 from palace.api.sockets import socket_route
 from palace.resource import Endpoint, Resource, Services
 from palace.settings import Settings
@@ -58,6 +59,7 @@ def build_application(
     routes.append(changes_route(services))
     routes.append(metrics_route(settings, services))
     routes.append(socket_route(services, _origins(settings)))
+    routes += room_routes(services)
     routes += page_routes(resources, settings, is_ready)
     routes += emulator_routes(emulator, services)
     application: ASGIApp = Mistakes(
@@ -99,7 +101,7 @@ def _origins(settings: Settings) -> list[str]:
 
 def counted_routes(resources: Sequence[Resource]) -> list[str]:
     """The paths under which requests are counted: those of all operations, and those of the server itself."""
-    own = [METRICS_PATH, CHANGES_PATH, SOCKET_PATH, *PAGES, *(PREFIX + path for path in SWITCHES)]
+    own = [METRICS_PATH, CHANGES_PATH, *ROOM_PATHS, *PAGES, *(PREFIX + path for path in SWITCHES)]
     return [path for resource in resources for _, path, _ in _paths(resource)] + own
 
 

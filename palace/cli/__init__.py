@@ -9,6 +9,7 @@ from palace import __version__
 from palace.cli.apply import apply
 from palace.cli.audit import audit
 from palace.cli.backup import backup_command, restore_command
+from palace.cli.chat import chat
 from palace.cli.doctor import doctor_command
 from palace.cli.flags import GroupedCommand
 from palace.cli.keys import keys
@@ -25,6 +26,7 @@ ORDER = [
     "keys",
     "doctor",
     "pal",
+    "chat",
     "rehearse",
     "pull",
     "plan",
@@ -60,6 +62,7 @@ app = typer.Typer(
 app.command("serve", cls=GroupedCommand)(serve_command)
 app.add_typer(keys, name="keys")
 app.add_typer(pal, name="pal")
+app.command("chat")(chat)
 app.command("rehearse")(rehearse)
 app.command("pull")(pull)
 app.command("plan")(plan)

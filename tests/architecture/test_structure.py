@@ -62,7 +62,10 @@ LAYERS: list[list[str]] = [
 """From the ground up: a module imports from the layers below its own, and within its own package."""
 
 SOURCES = sorted((ROOT / "palace").rglob("*.py"))
-OWN_CODE = [*SOURCES, *sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
+OWN_CODE = [
+    *SOURCES,
+    *(path for part in ("benchmarks", "clients", "tests") for path in sorted((ROOT / part).rglob("*.py"))),
+]
 
 
 def module_name(path: Path) -> str:

@@ -19,6 +19,8 @@ from tests.serving import KEY
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / ".venv-clients/bin"
+SHIM = ROOT / ".venv-clients/daily-shim"
+"""Where our stand-in for Daily's Python module is installed: beside the real one, which Pipecat needs."""
 SECONDS_TO_RUN = 60
 ASKS_FOR_UPDATES = "CONNECT pypi.org:443 HTTP/1.1"
 """The one call outside of the MCP server: its framework looks for a newer version of itself, and does without."""
@@ -76,6 +78,12 @@ def environment(url: str, home: Path, outside: Outside, key: str = KEY) -> dict[
         "TAVUS_PUBLIC_API_BASE_URL": url,
         "TAVUS_API_KEY": key,
     }
+
+
+def with_shim(variables: dict[str, str]) -> dict[str, str]:
+    """The same, with our stand-in in the place of Daily's Python module."""
+    assert SHIM.exists(), f"{SHIM} is not there: run `make test-clients`, which installs it"
+    return variables | {"PYTHONPATH": str(SHIM)}
 
 
 def program(name: str) -> str:

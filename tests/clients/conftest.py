@@ -6,7 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.clients.apart import ASKS_FOR_UPDATES, CommandLine, Launcher, Mcp, Outside, environment, nothing_outside
+from tests.clients.apart import (
+    ASKS_FOR_UPDATES,
+    CommandLine,
+    Launcher,
+    Mcp,
+    Outside,
+    environment,
+    nothing_outside,
+    with_shim,
+)
 from tests.serving import Palace, start_palace
 
 
@@ -47,7 +56,7 @@ def tavus(palace: Palace, outside: Outside, launcher: Launcher, tmp_path: Path) 
 
 @pytest.fixture(scope="session")
 def mcp(palace: Palace, outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mcp]:
-    """`tavus-mcp`, told nothing but URL and key."""
+    """`tavus-mcp`, told nothing but URL and key; where it joins a room it finds our stand-in for Daily's module."""
     home = tmp_path_factory.mktemp("mcp")
-    with Mcp(home, environment(f"{palace.url}/v2", home, outside)) as server:
+    with Mcp(home, with_shim(environment(f"{palace.url}/v2", home, outside))) as server:
         yield server

@@ -1,7 +1,7 @@
 """`livekit-plugins-tavus`, as it is published, with its `api_url` pointed at Palace (the URL ends in `/v2`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -73,6 +73,67 @@ def test_what_the_plugin_made_can_be_patched(plugin, api: httpx.Client) -> None:
 def test_the_stock_objects_that_the_plugin_falls_back_to_are_there(api: httpx.Client) -> None:
     assert api.get(f"/v2/pals/{DEFAULT_PAL_ID}").json()["pipeline_mode"] == "echo"
     assert api.get(f"/v2/faces/{DEFAULT_FACE_ID}").json()["status"] == "completed"
+
+
+LIVEKIT = {"livekit_ws_url": "wss://livekit.example", "livekit_room_token": "a-token-of-the-room"}
+"""What the plugin's session says of the room that the PAL is to join."""
+
+
+@pytest.fixture
+def started(plugin, api: httpx.Client) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Creates a conversation with the plugin and reads it; it is ended afterwards, which the plugin never does."""
+    ids: list[str] = []
+
+    def create(**words: Any) -> dict[str, Any]:
+        ids.append(plugin(lambda tavus: tavus.create_conversation(**words)))
+        conversation: dict[str, Any] = api.get(f"/v2/conversations/{ids[-1]}").json()
+        return conversation
+
+    yield create
+    for id in ids:
+        api.post(f"/v2/conversations/{id}/end")
+
+
+def test_create_conversation_without_a_pal_takes_the_stock_pal_and_its_face(started) -> None:
+    conversation = started(properties=LIVEKIT)
+    assert conversation["status"] == "active"
+    assert conversation["conversation_name"].startswith("lk_conversation_")
+    assert (conversation["pal_id"], conversation["face_id"]) == (DEFAULT_PAL_ID, DEFAULT_FACE_ID)
+
+
+def test_create_conversation_takes_the_face_of_the_pal(plugin, started) -> None:
+    pal_id = plugin(lambda tavus: tavus.create_pal(default_face_id=DEFAULT_FACE_ID))
+    assert started(pal_id=pal_id, properties=LIVEKIT)["face_id"] == DEFAULT_FACE_ID
+
+
+def test_create_conversation_takes_the_older_names_and_anything_else(plugin, started) -> None:
+    persona_id = plugin(lambda tavus: tavus.create_persona("Night Desk"))
+    more = {"conversation_name": "Room 12", "custom_greeting": "Good evening."}
+    made = started(persona_id=persona_id, replica_id=DEFAULT_FACE_ID, properties=LIVEKIT, extra_payload=more)
+    assert made["conversation_name"] == "Room 12"
+    assert (made["pal_id"], made["persona_id"]) == (persona_id, persona_id)
+    assert (made["face_id"], made["replica_id"]) == (DEFAULT_FACE_ID, DEFAULT_FACE_ID)
+
+
+def test_the_token_of_the_room_is_never_shown(started, api: httpx.Client) -> None:
+    id = started(properties=LIVEKIT)["conversation_id"]
+    shown = api.get(f"/v2/conversations/{id}", params={"verbose": "true"}).text
+    assert LIVEKIT["livekit_room_token"] not in shown
+
+
+def test_a_conversation_that_cannot_be_is_refused_for_good(plugin) -> None:
+    with pytest.raises(APIStatusError) as refused:
+        plugin(lambda tavus: tavus.create_conversation(pal_id="p00000000000"))
+    assert (refused.value.status_code, refused.value.retryable) == (400, False)
+    assert "Invalid pal_id" in str(refused.value.body)
+
+
+def test_a_room_without_its_token_is_refused(plugin) -> None:
+    without = {"livekit_ws_url": LIVEKIT["livekit_ws_url"]}
+    with pytest.raises(APIStatusError) as refused:
+        plugin(lambda tavus: tavus.create_conversation(properties=without))
+    assert refused.value.status_code == 400
+    assert "livekit_room_token" in str(refused.value.body)
 
 
 def test_a_refusal_reaches_the_user_of_the_plugin_with_its_reason_and_without_a_retry(plugin) -> None:

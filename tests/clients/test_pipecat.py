@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.clients.apart import SECONDS_TO_RUN, Outside, environment, program
@@ -50,7 +51,21 @@ def test_a_wrong_key_is_an_error(pipecat: Callable[..., Any]) -> None:
     assert pipecat("get_persona_name", PIPECAT_PAL, key="a-wrong-key") == {"status": 401}
 
 
-def test_conversations_are_not_there_yet(pipecat: Callable[..., Any]) -> None:
-    """It needs `POST /conversations` (an id and a URL to join) and `POST /conversations/{id}/end`."""
-    assert pipecat("create_conversation", STOCK_FACE, PIPECAT_PAL) == {"status": 404}
-    assert pipecat("end_conversation", "c00000000000") == {"status": 404}
+def test_a_conversation_is_created_with_a_url_to_join_and_ended(pipecat: Callable[..., Any], api: httpx.Client) -> None:
+    made = pipecat("create_conversation", STOCK_FACE, PIPECAT_PAL)["returned"]
+    id = made["conversation_id"]
+    assert made["conversation_url"].endswith(f"/c/{id}")
+    assert api.get(f"/v2/conversations/{id}").json()["status"] == "active"
+    assert pipecat("end_conversation", id) == {"returned": None}
+    assert api.get(f"/v2/conversations/{id}").json()["status"] == "ended"
+
+
+def test_ending_a_conversation_again_is_no_error(pipecat: Callable[..., Any]) -> None:
+    """The transport and its user may both end it."""
+    id = pipecat("create_conversation", STOCK_FACE, PIPECAT_PAL)["returned"]["conversation_id"]
+    assert [pipecat("end_conversation", id) for _ in range(2)] == [{"returned": None}] * 2
+
+
+def test_a_conversation_that_cannot_be_is_an_error(pipecat: Callable[..., Any]) -> None:
+    assert pipecat("create_conversation", "r00000000000", PIPECAT_PAL) == {"status": 400}
+    assert pipecat("end_conversation", "c00000000000") == {"status": 400}

@@ -146,7 +146,7 @@ def test_voices_are_listed(tavus: CommandLine) -> None:
     assert page["total_count"] >= len(page["data"]) > 0
 
 
-def test_what_needs_documents_or_conversations_is_not_there_yet(tavus: CommandLine) -> None:
+def test_what_needs_documents_is_not_there_yet(tavus: CommandLine) -> None:
     pal_id = made(tavus)
-    for words in (["pal", "options", pal_id], ["chat", "start", "--pal-id", pal_id], ["document", "list"]):
+    for words in (["pal", "options", pal_id], ["document", "list"]):
         assert "failed with 404" in tavus.refused(*words)

@@ -196,13 +196,36 @@ def test_dictionaries_are_created_patched_listed_and_deleted(mcp: Mcp) -> None:
     assert "failed with 404" in mcp.refused("tavus_pronunciation_dictionary_get", dictionary_id=id)
 
 
+# --- Conversations ----------------------------------------------------------------------------------------------------
+
+
+def test_it_talks_to_a_pal(mcp: Mcp, api: httpx.Client) -> None:
+    pal_id = new(mcp)
+    words = {"custom_greeting": "Good evening.", "conversation_name": "Night desk"}
+    started = mcp("tavus_chat_start", pal_id=pal_id, **words)
+    id = started["conversation_id"]
+    assert (started["status"], started["conversation_name"]) == ("active", "Night desk")
+    assert "Is there a room?" in mcp("tavus_chat_turn", conversation_id=id, text="Is there a room?")["text"]
+    second = mcp("tavus_chat_turn", conversation_id=id, text="And a view?")["text"]
+    assert "And a view?" in second
+    assert "Good evening." not in second
+    mcp("tavus_chat_end", conversation_id=id)
+    assert api.get(f"/v2/conversations/{id}").json()["status"] == "ended"
+
+
+def test_a_pal_is_sent_into_a_meeting_as_far_as_the_rest_goes(mcp: Mcp, api: httpx.Client) -> None:
+    words = {"pal_id": new(mcp), "meeting_url": "https://meet.example/abc", "conversation_name": "Round table"}
+    id = mcp("tavus_conversation_create", **words)["conversation_id"]
+    assert api.get(f"/v2/conversations/{id}").json()["conversation_name"] == "Round table"
+    mcp("tavus_conversation_end", conversation_id=id)
+
+
 # --- Not there yet ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
-        pytest.param("tavus_chat_start", {"pal_id": "pb87e71797da"}, id="conversations"),
         pytest.param("tavus_document_list", {}, id="documents"),
         pytest.param("tavus_deployment_list", {}, id="deployments"),
         pytest.param("tavus_describe_pal_options", {"pal_id": "pb87e71797da"}, id="options, which list documents"),

@@ -17,9 +17,11 @@ from palace.resources.conversations.making import create
 from palace.resources.conversations.request import schema
 from palace.resources.conversations.talking import TALKING
 from palace.resources.members import CallbackUrl
-from palace.storage import Transaction
+from palace.storage import Record, Transaction
 from palace.validation import Model
 from palace.verbs.deleting import erase, take_away
+from palace.verbs.guards import refuse_stale
+from palace.verbs.queries import is_dry_run
 from palace.verbs.reading import own
 from palace.verbs.writing import Outcome, carry_out
 from palace.vocabulary import aliases
@@ -74,34 +76,42 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
 async def end(resource: Resource, call: Call, services: Services) -> Reply:
     """End it: 200 with the conversation, also when it has ended already. Raises InvalidId."""
     record = own(resource, await services.store.reading.get(resource.kind, call.ids["id"], call.account.id))
-    assert services.talks is not None
-    await services.talks.happened(record.seq, record.id, record.owner, EndAsked(ENDED_BY_CLIENT))
+    await _end(record, services)
     return await verbs.read(resource, call, services)
 
 
 async def delete(resource: Resource, call: Call, services: Services) -> Reply:
-    """End it and delete it: 204. With `?hard=true` nothing of it is left. Raises InvalidId."""
+    """End it and delete it: 204. With `?hard=true` nothing of it is left, also later. Raises InvalidId."""
     is_hard = verbs.flag(call.query, "hard")
-    found = await services.store.reading.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
-    record, deleted_at = found or (None, None)
-    if record is not None and deleted_at is None and services.talks is not None:
-        await services.talks.happened(record.seq, record.id, record.owner, EndAsked(ENDED_BY_CLIENT))
 
-    async def remove(tx: Transaction) -> Outcome:
+    async def known(tx: Transaction) -> tuple[Record, bool]:
         found = await tx.get_with_deleted(resource.kind, call.ids["id"], call.account.id)
         record, deleted_at = found or (None, None)
-        record = own(resource, record if deleted_at is None or is_hard else None, "delete")
-        if deleted_at is not None:
+        return own(resource, record if deleted_at is None or is_hard else None, "delete"), deleted_at is not None
+
+    record, is_deleted = await known(services.store.reading)
+    await refuse_stale(services.store.reading, record, call, services)
+    if not is_deleted and not is_dry_run(call.query):  # Who is in it is told of its end before it is gone.
+        await _end(record, services)
+
+    async def remove(tx: Transaction) -> Outcome:
+        record, is_deleted = await known(tx)
+        if is_deleted:
             return await erase(tx, call, record, services)
         return await take_away(tx, call, record, services, for_good=is_hard)
 
     return await carry_out(call, services, remove, lambda _outcome: Reply(204))
 
 
+async def _end(record: Record, services: Services) -> None:
+    assert services.talks is not None
+    await services.talks.happened(record.seq, record.id, record.owner, EndAsked(ENDED_BY_CLIENT))
+
+
 # --- The resource -----------------------------------------------------------------------------------------------------
 
 LIST = verbs.ListStyle(default_sort="desc", labels={"status": "status", "pal_id": "pal"})
-EXAMPLE: Document = {"conversation_name": "Night desk, room 12", "pal_id": "pcb7a34da5fe", "face_id": "r4067604db72"}
+EXAMPLE: Document = {"conversation_name": "Before the visit", "pal_id": "pa5ad6596ef5", "face_id": "rc9cff32ceba"}
 UNKNOWN = "`Invalid conversation_id`: unknown, or not yours."
 ALIASES = aliases({"pal_id": "persona_id", "face_id": "replica_id"})
 VERBOSE = Parameter("verbose", {"type": "boolean"}, "`true`: with what happened in it, and why it ended.")
@@ -109,7 +119,7 @@ VERBOSE = Parameter("verbose", {"type": "boolean"}, "`true`: with what happened 
 CONVERSATION = Resource(
     kind=KIND,
     names=Names(
-        "conversations", "Conversations", "a conversation", "conversation_id", "c", "c12d3a4b5c6", also=ALIASES
+        "conversations", "Conversations", "a conversation", "conversation_id", "c", "c12d3a4b5c6d", also=ALIASES
     ),
     model=Conversation,
     example=EXAMPLE,
@@ -126,7 +136,7 @@ CONVERSATION = Resource(
             answers={200: "How to come in.", 400: "What was sent is not valid; `message` tells why."},
             body="object",
             body_schema=schema(),
-            examples={"in writing": {"pal_id": "pcb7a34da5fe", "chat": True}},
+            examples={"in writing": {"conversation_name": "Before the visit", "pal_id": "pa5ad6596ef5", "chat": True}},
             differs=(
                 "Both vocabularies are taken in one route and all four ids are answered: clients of every age send and "
                 "read theirs. Two spellings with different values are 400.",

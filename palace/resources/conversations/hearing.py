@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from palace.conversation.events import Joined, Said
+from palace.conversation.state import OpenCall
 from palace.conversation.wire import copies
 from palace.resource import Document
 from palace.talking import BY_HTTP, Listener, Room, Rooms
@@ -62,12 +63,24 @@ async def told_turn(rooms: Rooms, room: Room, seconds: float = 0) -> bytes:
 
 
 def _status(room: Room, turn_idx: int) -> str:
-    """`ready`, `pending`, or `waiting_for_tool_result` when only the client can go on."""
+    """`ready`, `pending`, or `waiting_for_tool_result` when only the client can go on.
+
+    What the PAL says by itself, such as a greeting that the model writes, belongs to the turn before.
+    """
     state = room.state
-    if state.is_over or state.turn is None or state.turn_idx != turn_idx:
+    if state.is_over or state.turn_idx != turn_idx:
         return "ready"
-    waits = any(not call.is_late and not call.tool_id for call in state.calls.values())
-    return "waiting_for_tool_result" if waits and state.thinking is None else "pending"
+    if state.thinking is not None:
+        return "pending"
+    if state.turn is None:
+        return "ready"
+    return "waiting_for_tool_result" if any(_is_for_client(room, call) for call in state.calls.values()) else "pending"
+
+
+def _is_for_client(room: Room, call: OpenCall) -> bool:
+    """Whether the PAL waits until a client has carried out the call."""
+    tool = room.script.tool(call.name)
+    return not call.is_late and call.on_resolve != "add_to_context" and not (tool is not None and tool.is_api)
 
 
 def _speeches(messages: list[Any]) -> list[str]:

@@ -1,9 +1,6 @@
-"""A small client of a running server: the only place of the command line that knows paths, headers and statuses.
+"""What the command line asks a server by HTTP."""
 
-Every failure is one exception, `RemoteError`, whose text tells people what is wrong and how to put it right.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -11,41 +8,16 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from palace import __version__
+from palace.client.refusals import Document, RemoteError, body_of, refusal
 
 if TYPE_CHECKING:
     import httpx
 
 SECONDS_TO_WAIT = 30
+SECONDS_OF_A_TURN = 20
+"""So long a request waits for the end of a turn before it is asked again."""
 PAGE = 100
-Document = dict[str, Any]
 OnDraft = Literal["refuse", "rebase", "discard"]
-
-
-class RemoteError(Exception):
-    """The server said no, or nothing; `str()` is for people.
-
-    `status`, `details` and `corrected_patch` are as the server sent them. The latter holds what was sent, with its
-    secrets, so it is not part of the text.
-    """
-
-    def __init__(self, text: str, status: int = 0, answer: Mapping[str, Any] | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.answer = answer or {}
-
-    @property
-    def details(self) -> list[Document]:
-        """One entry for each problem."""
-        return [detail for detail in self.answer.get("details", []) if isinstance(detail, dict)]
-
-    @property
-    def corrected_patch(self) -> list[Any]:
-        """A patch that the server would accept instead; empty when it has none."""
-        return self.answer.get("corrected_patch") or []
-
-    def told(self, text: str) -> "RemoteError":
-        """The same failure in other words."""
-        return RemoteError(text, self.status, self.answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +65,7 @@ class Preview:
 
 
 class Remote:
-    """The PALs of one server, with one key. Every method raises RemoteError."""
+    """The PALs and conversations of one server, with one key. Every method raises RemoteError."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = normal_url(url)
@@ -107,6 +79,7 @@ class Remote:
         import httpx  # Only here: it takes longer to import than everything that other commands need.
 
         headers = {"x-api-key": key, "user-agent": f"palace/{__version__}"}
+        self.key = key
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS_TO_WAIT)
 
     def close(self) -> None:
@@ -137,7 +110,7 @@ class Remote:
             raise RemoteError(
                 f"{self.url} sends no ETag, so nothing can be guarded there: is it a Palace, and a new one?"
             )
-        return Seen(_body(answer), etag, _revision(answer))
+        return Seen(body_of(answer), etag, _revision(answer))
 
     def check_previews(self) -> None:
         """Make sure that the server is one that previews instead of doing."""
@@ -205,6 +178,24 @@ class Remote:
         """What `act` would do."""
         return self._preview("POST", f"{_pal(id)}/{action}", body, terms)
 
+    # --- Conversations
+
+    def begin(self, members: Document) -> Document:
+        """Create a conversation."""
+        return body_of(self._send("POST", "/v2/conversations", body=members))
+
+    def conversation(self, id: str) -> Document:
+        """One conversation as it is now."""
+        return self._json("GET", _conversation(id))
+
+    def turn(self, id: str) -> Document:
+        """The newest turn of a conversation, when it is over or after 20 seconds."""
+        return self._json("GET", f"{_conversation(id)}/respond", query={"timeout_s": SECONDS_OF_A_TURN})
+
+    def end(self, id: str) -> None:
+        """End a conversation."""
+        self._send("POST", f"{_conversation(id)}/end")
+
     # --- Requests
 
     def _write(self, method: str, path: str, body: Any, terms: Terms) -> Written:
@@ -213,17 +204,17 @@ class Remote:
         if answer.status_code == 304:
             return Written(False, {}, etag, _revision(answer))
         notes = _from_header(answer.headers.get("x-stored-differently"))
-        return Written(True, _body(answer), etag, _revision(answer), notes)
+        return Written(True, body_of(answer), etag, _revision(answer), notes)
 
     def _preview(self, method: str, path: str, body: Any, terms: Terms) -> Preview:
         answer = self._send(method, path, body=body, terms=terms, query={"dry_run": "true"})
-        seen = {} if answer.status_code == 304 else _body(answer)
+        seen = {} if answer.status_code == 304 else body_of(answer)
         if seen.get("dry_run") is not True:
             raise RemoteError(f"{self.url} does not answer to dry_run: it is no Palace, or an older one.")
         return Preview(seen["changed"], seen["document"], seen["touched"], seen.get("effects", []))
 
     def _json(self, method: str, path: str, *, query: Mapping[str, Any] | None = None) -> Document:
-        return _body(self._send(method, path, query=query))
+        return body_of(self._send(method, path, query=query))
 
     def _send(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None, terms: Terms = PLAIN
@@ -245,7 +236,7 @@ class Remote:
             raise RemoteError(f"The connection to {self.url} failed: {error}.") from error
         if answer.status_code == 304 or answer.is_success:
             return answer
-        raise _refusal(self.url, answer)
+        raise refusal(self.url, answer)
 
 
 ON_DRAFT: Mapping[OnDraft, Mapping[str, str]] = {
@@ -274,6 +265,12 @@ def _pal(id: str) -> str:
     return f"/v2/pals/{quote(id, safe='')}"
 
 
+def _conversation(id: str) -> str:
+    if not id or "/" in id or not id.strip("."):
+        raise RemoteError(f"{id!r} is no id of a conversation.")
+    return f"/v2/conversations/{quote(id, safe='')}"
+
+
 def _json_text(body: Any) -> bytes:
     try:
         return orjson.dumps(body)
@@ -297,84 +294,6 @@ def _revision(answer: "httpx.Response") -> int | None:
     return int(number) if number.isdecimal() else None
 
 
-def _body(answer: "httpx.Response") -> Document:
-    try:
-        body = orjson.loads(answer.content)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise RemoteError(f"{answer.url.host} does not answer like a Palace ({answer.status_code}, no JSON object).")
-    return body
-
-
 def _from_header(text: str | None) -> list[Document]:
     notes = orjson.loads(text) if text else []
     return notes if isinstance(notes, list) else []
-
-
-# --- What is wrong, for people ----------------------------------------------------------------------------------------
-
-
-def _refusal(url: str, answer: "httpx.Response") -> RemoteError:
-    status = answer.status_code
-    try:
-        body = _body(answer)
-    except RemoteError as error:
-        hint = f" It leads to {answer.headers['location']}." if "location" in answer.headers else ""
-        return RemoteError(f"{error}{hint}", status)
-    refusal = RemoteError("", status, body)
-    return refusal.told(_explained(url, status, body, refusal.details))
-
-
-def _explained(url: str, status: int, body: Document, details: list[Document]) -> str:
-    message = str(body.get("message") or body.get("error") or f"The server answered {status}.")
-    codes = {detail.get("code") for detail in details}
-    if status == 401:
-        return f"{url} does not know this API key: set TAVUS_API_KEY to one of its keys."
-    if status == 412:
-        return "\n".join(["It has changed since it was read:", *_changed_since(details)])
-    if body.get("conflict") == "maker_changes":
-        return _maker_changes(body)
-    if "invalid_id" in codes:
-        return f"{message}: there is no such PAL, or it is not yours. `palace pal list` shows those there are."
-    if "stock_object" in codes:
-        return "This is a stock PAL: it can be read, but not changed."
-    message = message.removeprefix("Bad Request. ")
-    headline = "The result would not be a valid PAL:" if message.startswith("{") else message
-    lines = [headline, *(line for detail in details if (line := _detail_line(detail, headline)))]
-    return "\n".join(lines)
-
-
-def _changed_since(details: list[Document]) -> list[str]:
-    lines = []
-    for detail in details:
-        by = f" (revision {detail['revision']})" if detail.get("revision") else ""
-        lines.append(f"  {detail.get('pointer') or detail.get('problem') or 'the PAL'}{by}")
-    return lines
-
-
-def _maker_changes(body: Document) -> str:
-    draft = body.get("draft") or {}
-    who = f" by {draft['changed_by']}" if draft.get("changed_by") else ""
-    lines = [
-        f"This PAL has a draft in PAL Maker that changes {_listed(draft.get('pointers'))}{who}. Nothing was changed."
-    ]
-    if draft.get("overlapping"):
-        lines.append(f"Both change {_listed(draft['overlapping'])}. --force discards the draft.")
-    else:
-        lines.append("--rebase keeps the draft and carries it over; --force discards it.")
-    return "\n".join(lines)
-
-
-def _listed(pointers: Sequence[str] | None) -> str:
-    return ", ".join(pointers or []) or "some members"
-
-
-def _detail_line(detail: Document, headline: str) -> str:
-    problem = str(detail.get("problem", ""))
-    nearest = detail.get("nearest") or []
-    guess = f" Did you mean {' or '.join(nearest[:3])}?" if nearest else ""
-    if problem.rstrip(".") in headline and not guess:
-        return ""
-    place = detail.get("pointer") or (f"operation {detail['operation']}" if "operation" in detail else "")
-    return f"  {place}: {problem}{guess}" if place else f"  {problem}{guess}"

@@ -1,0 +1,40 @@
+"""What `GET /v2/conversations/{id}/respond` says of a turn that is not over."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.lines import Frame, begun, is_utterance, line
+
+
+def turn(api: httpx.Client, conversation: Frame, seconds: int = 0) -> Any:
+    path = f"/v2/conversations/{conversation['conversation_id']}/respond"
+    return api.get(path, params={"timeout_s": seconds}).json()
+
+
+def test_a_greeting_that_the_model_writes_is_waited_for(api, new_pal):
+    conversation = begun(api, new_pal(), dynamic_greeting=True)
+    with line(conversation) as it:
+        told = turn(api, conversation, 20)
+        assert (told["status"], told["turn_idx"]) == ("ready", 0)
+        assert told["text"] == it.until(is_utterance("pal"))["properties"]["speech"]
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["written into the PAL", "of the registry"])
+def test_a_tool_that_the_client_carries_out_is_told(api, new_pal, new_tool, inline):
+    tool_id = new_tool(on_call="silent", on_resolve="generate_response")
+    tool = api.get(f"/v2/tools/{tool_id}").json()["name"]
+    if inline:
+        function = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
+        pal, tool = new_pal(layers={"llm": {"tools": [{"type": "function", "function": function}]}}), "look"
+    else:
+        pal = new_pal(tool_ids=[tool_id])
+    conversation = begun(api, pal)
+    path = f"/v2/conversations/{conversation['conversation_id']}"
+    told = api.post(f"{path}/respond", json={"text": f"use {tool}", "timeout_s": 5}).json()
+    assert told["status"] == ("ready" if inline else "waiting_for_tool_result"), "results of inline tools are context"
+    [call] = told["tool_calls"]
+    result = {"tool_call_id": call["tool_call_id"], "output": "Two are free."}
+    api.post(f"{path}/messages", json={"event_type": "conversation.tool_result", "properties": result})
+    assert turn(api, conversation, 20)["status"] == "ready"
