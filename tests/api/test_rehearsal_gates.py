@@ -75,7 +75,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({}, "/suite_id", "missing"),
     ({"suite_id": "rs000"}, "/suite_id", "unknown_reference"),
     ({"suite_id": None, "pass_rate": 2}, "/suite_id", "null"),
-    ({"suite_id": "rs000", "pass_rate": 0}, "/pass_rate", "greater_than"),
+    ({"suite_id": "rs000", "pass_rate": 0}, "/pass_rate", "out_of_range"),
     ({"suite_id": "rs000", "suites": 1}, "/suites", "unknown_field"),
     ([], "", "wrong_type"),
 ]

@@ -135,7 +135,7 @@ REFUSED = [
     ({"suite_id": "rs000"}, 400, "/suite_id", "unknown_reference"),
     ({"suite": SUITE, "suite_id": "rs000"}, 400, "/suite", "exclusive"),
     ({"suite": SUITE, "draft": True, "revision": 1}, 400, "/draft", "exclusive"),
-    ({"suite": SUITE, "runs": 21}, 400, "/runs", "less_than_equal"),
+    ({"suite": SUITE, "runs": 21}, 400, "/runs", "out_of_range"),
     ({"suite": SUITE, "run": 2}, 400, "/run", "unknown_field"),
     ({"suite": {"name": "x"}}, 400, "/visitors", "missing"),
     ({"suite": SUITE, "revision": 99}, 404, None, "no_such_revision"),

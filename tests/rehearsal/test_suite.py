@@ -28,7 +28,7 @@ WRONG = [
         suite({"say": "Hello", "wait_seconds": 3}),
         ["/visitors/0/steps/0/wait_seconds exclusive"],
     ),
-    ("a negative time", suite({"wait_seconds": -1}), ["/visitors/0/steps/0/wait_seconds greater_than_equal"]),
+    ("a negative time", suite({"wait_seconds": -1}), ["/visitors/0/steps/0/wait_seconds out_of_range"]),
     ("a text in place of a list", expecting(matches="a"), ["/visitors/0/steps/0/expect/matches wrong_type"]),
     ("no pattern", expecting(matches=["a", "("]), ["/visitors/0/steps/0/expect/matches/1 pattern"]),
     ("looking around", expecting(not_matches=["(?=a)"]), ["/visitors/0/steps/0/expect/not_matches/0 pattern"]),
