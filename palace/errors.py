@@ -269,6 +269,26 @@ class MakerChanges(ClientError):
         return {**super().body(words, request_id), "conflict": self.code, "draft": draft}
 
 
+class NoSuchGate(ClientError):
+    """404: no suite has to be green before this PAL is published."""
+
+    status = 404
+    code = "no_rehearsal_gate"
+
+    def __init__(self) -> None:
+        super().__init__("This PAL has no rehearsal gate")
+
+
+class RehearsalMissing(ClientError):
+    """409: what is to go live has not passed the rehearsals that the PAL's gate demands. Nothing was changed."""
+
+    status = 409
+    code = "rehearsal_missing"
+
+    def __init__(self, details: Sequence[Detail]) -> None:
+        super().__init__(f"This PAL has a rehearsal gate. {details[0].problem}", details)
+
+
 class KeyReused(ClientError):
     """422: an idempotency key that stands for another request."""
 

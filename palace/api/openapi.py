@@ -196,7 +196,7 @@ def _headers(endpoint: Endpoint) -> list[Schema]:
 
 
 def _is_of_one_document(endpoint: Endpoint) -> bool:
-    return endpoint.path in ("/{id}", "/{id}/draft", "/{id}/skills", "/{id}/skills/{skill_id}")
+    return endpoint.path in ("/{id}", "/{id}/draft", "/{id}/skills", "/{id}/skills/{skill_id}", "/{id}/rehearsal-gate")
 
 
 def _request(resource: Resource, endpoint: Endpoint, is_legacy: bool) -> Schema:

@@ -17,6 +17,7 @@ from palace.cli.migrate import schema
 from palace.cli.pal import pal
 from palace.cli.plan import plan
 from palace.cli.pull import pull
+from palace.cli.rehearse import rehearse
 from palace.cli.serve import serve_command
 from palace.cli.transfer import export_command, import_command
 
@@ -26,6 +27,7 @@ ORDER = [
     "doctor",
     "pal",
     "chat",
+    "rehearse",
     "pull",
     "plan",
     "apply",
@@ -61,6 +63,7 @@ app.command("serve", cls=GroupedCommand)(serve_command)
 app.add_typer(keys, name="keys")
 app.add_typer(pal, name="pal")
 app.command("chat")(chat)
+app.command("rehearse")(rehearse)
 app.command("pull")(pull)
 app.command("plan")(plan)
 app.command("apply")(apply)

@@ -148,6 +148,10 @@ class Remote:
         settings: list[Document] = self._json("GET", f"{_pal(id)}/effective", query=query)["data"]
         return settings
 
+    def rehearsal(self, id: str, rehearsal: str) -> Document:
+        """One rehearsal of a PAL, as far as it has come."""
+        return self._json("GET", f"{_pal(id)}/rehearsals/{quote(rehearsal, safe='')}")
+
     # --- Writing
 
     def create(self, members: Document, terms: Terms = PLAIN) -> Written:

@@ -12,8 +12,11 @@ from palace.resources.guardrails.sets import GUARDRAIL_SET
 from palace.resources.objectives import OBJECTIVES
 from palace.resources.pals import PAL
 from palace.resources.pals import rules as rules_of_pals
+from palace.resources.pals.gates import REHEARSAL_GATE
 from palace.resources.pals.skills import PAL_SKILLS
 from palace.resources.pronunciation_dictionaries import PRONUNCIATION_DICTIONARY
+from palace.resources.rehearsal_suites import REHEARSAL_SUITE
+from palace.resources.rehearsals import REHEARSAL
 from palace.resources.skills import SKILL
 from palace.resources.tools import TOOL
 from palace.resources.voices import VOICE
@@ -32,6 +35,9 @@ RESOURCES = (
     VOICE,
     CONVERSATION,
     WEBHOOK,
+    REHEARSAL_SUITE,
+    REHEARSAL_GATE,
+    REHEARSAL,
 )
 
 
@@ -50,6 +56,9 @@ __all__ = [
     "PAL",
     "PAL_SKILLS",
     "PRONUNCIATION_DICTIONARY",
+    "REHEARSAL",
+    "REHEARSAL_GATE",
+    "REHEARSAL_SUITE",
     "RESOURCES",
     "SKILL",
     "TOOL",

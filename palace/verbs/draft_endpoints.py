@@ -16,6 +16,7 @@ from palace.verbs.drafts import (
 from palace.verbs.endpoints import PATCH, TEXT, TEXT_OR_NULL, UNKNOWN
 from palace.verbs.patching import Prepare
 from palace.verbs.rebasing import ON_DRAFT
+from palace.verbs.writing import Store, store_change
 
 Schema = dict[str, Any]
 
@@ -54,10 +55,10 @@ NO_DRAFT = "There is no draft."
 EXAMPLE = [{"op": "add", "path": "/greeting", "value": "Good evening, the night desk."}]
 
 
-def draft_endpoints(noun: str, kind: str, prepare: Prepare) -> tuple[Endpoint, ...]:
+def draft_endpoints(noun: str, kind: str, prepare: Prepare, store: Store = store_change) -> tuple[Endpoint, ...]:
     """Change without going live, look, publish: the operations for one kind of object, `noun` as in `a PAL`.
 
-    `prepare` is that of the patches of the live object.
+    `prepare` is that of the patches of the live object, `store` stores what is published.
     """
     name = kind[0].upper() + kind[1:]
     whole: Schema = {
@@ -68,7 +69,7 @@ def draft_endpoints(noun: str, kind: str, prepare: Prepare) -> tuple[Endpoint, .
     return (
         *_looking(noun, name, whole),
         *_changing(noun, name, whole, prepare),
-        _publishing(noun, kind, name),
+        _publishing(noun, kind, name, store),
     )
 
 
@@ -149,7 +150,7 @@ def _changing(noun: str, name: str, whole: Schema, prepare: Prepare) -> tuple[En
     )
 
 
-def _publishing(noun: str, kind: str, name: str) -> Endpoint:
+def _publishing(noun: str, kind: str, name: str, store: Store) -> Endpoint:
     said = {
         "status": {"const": "success"},
         f"{kind}_id": TEXT,
@@ -164,10 +165,13 @@ def _publishing(noun: str, kind: str, name: str) -> Endpoint:
         f"Publish {noun}",
         "Makes the draft live, in a new revision; without a draft it answers with what is live. `If-Match` takes the "
         "tag of the draft as well as that of the live object.",
-        publish,
+        partial(publish, store=store),
         answers={
             200: "The whole object as it is live now, and `status`.",
             400: f"The draft is not valid any more, or {UNKNOWN}.",
+            **(
+                {} if store is store_change else {409: "It has not passed the rehearsals that it needs: see `details`."}
+            ),
         },
         body="optional",
         body_schema={"description": "Ignored."},

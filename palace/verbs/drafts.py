@@ -26,7 +26,7 @@ from palace.verbs.patching import Editor, Prepare, as_sent, guarded, unchanged
 from palace.verbs.queries import AFTER_ALL, as_number, cursor_at, number_before, page_size
 from palace.verbs.reading import own_record, version_headers
 from palace.verbs.rebasing import Live, delta_of, draft_deed, drafted, effect, rebased
-from palace.verbs.writing import Outcome, Wanted, carry_out, encoded, store_change
+from palace.verbs.writing import Outcome, Store, Wanted, carry_out, encoded, store_change
 
 DRAFTS_ON_A_PAGE = 20
 
@@ -291,7 +291,7 @@ def _brought_back(resource: Resource, record: Record, draft: Draft) -> Draft:
 # --- Publish ----------------------------------------------------------------------------------------------------------
 
 
-async def publish(resource: Resource, call: Call, services: Services) -> Reply:
+async def publish(resource: Resource, call: Call, services: Services, *, store: Store = store_change) -> Reply:
     """Make the draft live, in a new revision: 200 with `status` and the document. Without a draft: what is live.
 
     `If-Match` takes the tag of the draft that was looked at as well as that of the live object. The draft goes live
@@ -313,7 +313,7 @@ async def publish(resource: Resource, call: Call, services: Services) -> Reply:
         document, effects = await without_vanished(resource, tx, record, document, before)
         about = {"published_draft": draft.number}
         wanted = Wanted(document, "publish", origin=document, refs=load_refs(draft.secrets), about=about)
-        outcome = await store_change(resource, tx, call, record, before, wanted, services)
+        outcome = await store(resource, tx, call, record, before, wanted, services)
         outcome.effects = [effect(draft, "published"), *effects]
         return outcome
 

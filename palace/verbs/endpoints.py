@@ -208,7 +208,7 @@ def _going_back(
         304: "It says that already.",
         400: "The result would not be valid.",
         404: "There is no such revision.",
-        **({409: DRAFT_IN_THE_WAY} if parameters else {}),
+        **({409: f"{DRAFT_IN_THE_WAY} Or it has not passed its rehearsal gate."} if parameters else {}),
     }
     return (
         Endpoint(

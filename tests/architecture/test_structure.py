@@ -46,7 +46,7 @@ LAYERS: list[list[str]] = [
     ],
     ["palace.starting_over", "palace.audit_log", "palace.tool_delivery", "palace.webhooks", "palace.opening"],
     ["palace.transfer"],
-    ["palace.judging", "palace.links", "palace.revisions"],
+    ["palace.judging", "palace.links", "palace.revisions", "palace.rehearsal"],
     ["palace.mending"],
     ["palace.verbs"],
     ["palace.talking"],

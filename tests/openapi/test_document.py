@@ -20,7 +20,7 @@ DOCUMENT = build_openapi(RESOURCES, Settings())
 NO_SUCH_OPERATION = {405, 501}
 MAY_BE_MISSING = re.compile(
     r".* .*/(revisions/.*|diff|rollback|drafts/.*)|(GET|DELETE) .*/draft|.* .*/skills(-history)?/.*|PUT .*/skills"
-    r"|.* /v2/(faces|replicas)/{\w+}(/name)?"
+    r"|.* /v2/(faces|replicas)/{\w+}(/name)?|POST .*/rehearsals|(GET|DELETE) .*/rehearsal-gate"
 )
 """Where 404 is an answer of the operation, not of a path that nobody serves."""
 ANY_WORD = "night-desk"
@@ -145,10 +145,18 @@ def new_tool(api: httpx.Client) -> str:
     return id
 
 
+def new_suite(api: httpx.Client) -> str:
+    _, body = next(example_requests(DOCUMENT["paths"]["/v2/rehearsal-suites"]["post"]))
+    id: str = api.post("/v2/rehearsal-suites", json=body).json()["suite_id"]
+    return id
+
+
 def renewed(api: httpx.Client, body: Any) -> Any:
-    """The example with another name, where only one object may have it, and with tools that exist."""
+    """The example with another name, where only one object may have it, and with tools and a suite that exist."""
     if not isinstance(body, dict):
         return body
+    if "suite_id" in body:
+        body = {**body, "suite_id": new_suite(api)}
     names = {name: f"{body[name]}_{next(NUMBERS)}" for name in CLAIMED & body.keys()}
     return body | names | ({"tool_ids": [new_tool(api)]} if body.get("tool_ids") else {})
 
@@ -175,6 +183,10 @@ def address(
             id = new_tool(api)
             assert api.post(path.removesuffix("/{tool_id}"), json={"tool_ids": [id]}).status_code == 200
             path = path.replace("{tool_id}", id)
+        elif name == "rehearsal_id":
+            _, body = next(example_requests(DOCUMENT["paths"]["/v2/pals/{pal_id}/rehearsals"]["post"]))
+            begun = api.post(path.removesuffix("/{rehearsal_id}"), json=body)
+            path = path.replace("{rehearsal_id}", begun.json()["rehearsal_id"])
         elif name == "delivery_id":
             path = path.replace("{delivery_id}", new_delivery(palace))
         elif parameter["in"] == "path":
@@ -227,6 +239,8 @@ def prepared(api: httpx.Client, place: str) -> str:
     if rest[:1] in (["skills"], ["skills-history"]):
         for config in ({}, {"usage_guidance": ANY_WORD}):
             assert api.put(f"{made}/skills/magic_canvas", json={"config": config}).status_code == 200
+    if rest[:1] == ["rehearsal-gate"]:
+        assert api.put(f"{made}/rehearsal-gate", json={"suite_id": new_suite(api)}).status_code == 200
     if place == f"{made}/revisions/1/revert":
         return f"{made}/revisions/{number_of_change(api, made)}/revert"
     return place.replace("/revisions/1/revert", "/revisions/2/revert")

@@ -43,13 +43,19 @@ async def cast(new: NewConversation, tx: Transaction, account: int) -> tuple[Giv
         raise refuse([Problem(("face_id",), "missing", NO_FACE, form="bare")])
     if face is not None and not await tx.exists("face", face, account):
         raise refuse([Problem(("face_id",), "unknown_reference", UNKNOWN_FACE, form="bare")])
-    tools = {id: pinned(record) async for id, record in _all(tx, "tool", document["tool_ids"], account)}
-    parts = {
-        "tools": (*(_tool(one) for one in tools.values() if _is_for_model(one.document)), *_inline(document)),
-        "objectives": await _objectives(tx, document["objectives_id"], account),
-        "guardrails": tuple([_guardrail(one) async for one in _guardrails(tx, document, account)]),
-    }
+    tools, parts = await parts_of(document, tx, account)
     return Given(pinned(pal), tools, new.callback_url, new.is_private), face, parts
+
+
+async def parts_of(pal: Document, tx: Transaction, account: int) -> tuple[dict[str, Pinned], dict[str, Any]]:
+    """The tools of a PAL as they are now, and the members of a script that come from other objects than the PAL."""
+    tools = {id: pinned(record) async for id, record in _all(tx, "tool", pal["tool_ids"], account)}
+    parts = {
+        "tools": (*(_tool(one) for one in tools.values() if _is_for_model(one.document)), *_inline(pal)),
+        "objectives": await _objectives(tx, pal["objectives_id"], account),
+        "guardrails": tuple([_guardrail(one) async for one in _guardrails(tx, pal, account)]),
+    }
+    return tools, parts
 
 
 async def _all(tx: Transaction, kind: str, ids: list[str], account: int) -> AsyncIterator[tuple[str, Record]]:

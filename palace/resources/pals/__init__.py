@@ -32,6 +32,7 @@ from palace.resource import (
     Services,
     Stamp,
 )
+from palace.resources.pals.belongings import delete_belongings, restore_belongings
 from palace.resources.pals.conferencing import (
     CONFERENCING,
     CONFERENCING_DOMAIN,
@@ -42,8 +43,9 @@ from palace.resources.pals.conferencing import (
     refuse_mixed_conferencing,
 )
 from palace.resources.pals.effective import EFFECTIVE
+from palace.resources.pals.gates import store_if_rehearsed
 from palace.resources.pals.layers import HOSTED_MODEL_PREFIX, Layers, Llm, Tts
-from palace.resources.pals.skills import delete_with_pal, restore_with_pal
+from palace.resources.pals.rehearsing import PAL_REHEARSALS
 from palace.resources.pals.synonyms import SYNONYMS
 from palace.resources.pals.tools import MOST_ATTACHED, PAL_TOOLS, UNKNOWN_TOOL, attachable
 from palace.validation import Model
@@ -360,13 +362,17 @@ PAL = Resource(
             "deletePal",
             "Delete a PAL",
             "Deletes the PAL and frees its conferencing user name.",
-            partial(verbs.delete, also=delete_with_pal),
+            partial(verbs.delete, also=delete_belongings),
             answers={204: "Deleted.", 400: "`Invalid pal_id`: unknown, not yours, or a stock PAL."},
         ),
         *PAL_TOOLS,
+        *PAL_REHEARSALS,
         *verbs.history_endpoints(
-            "a PAL", verbs.DRAFT_PARAMETERS, restore=partial(verbs.restore, also=restore_with_pal)
+            "a PAL",
+            verbs.DRAFT_PARAMETERS,
+            store=store_if_rehearsed,
+            restore=partial(verbs.restore, also=restore_belongings),
         ),
-        *verbs.draft_endpoints("a PAL", "pal", with_layers_set),
+        *verbs.draft_endpoints("a PAL", "pal", with_layers_set, store_if_rehearsed),
     ),
 )
