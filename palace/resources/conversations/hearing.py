@@ -66,7 +66,10 @@ def _status(room: Room, turn_idx: int) -> str:
     state = room.state
     if state.is_over or state.turn is None or state.turn_idx != turn_idx:
         return "ready"
-    waits = any(not call.is_late and not call.tool_id for call in state.calls.values())
+    awaited = [call for call in state.calls.values() if not call.is_late]
+    if state.thinking is None and not awaited:  # As where the PAL only echoes: nobody is about to say anything.
+        return "ready"
+    waits = any(not call.tool_id for call in awaited)
     return "waiting_for_tool_result" if waits and state.thinking is None else "pending"
 
 
