@@ -212,6 +212,12 @@ def test_an_account_has_so_many_conversations_at_once_and_no_more(tmp_path):
         begun(client, STOCK_PAL)
 
 
+def test_a_pal_that_only_echoes_has_nothing_to_say_of_its_own(api):
+    echo = begun(api, STOCK_PAL)
+    turn = api.post(f"/v2/conversations/{echo['conversation_id']}/respond", json={"text": "Hello."}).json()
+    assert (turn["status"], turn["text"]) == ("ready", "")
+
+
 # --- Read and list ----------------------------------------------------------------------------------------------------
 
 
