@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from palace.vocabulary import Words
@@ -35,6 +36,8 @@ class Part(NamedTuple):
     name: str
     started: float
     ended: float
+    facts: Mapping[str, Any] = MappingProxyType({})
+    """what traces tell of it"""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,20 @@ from palace.talking.keeping import keep
 from palace.talking.listeners import Listener
 from palace.talking.models import ModelOf
 from palace.talking.rooms import POST_CALL, Gone, Room, Rooms
+from palace.talking.seeing import Seeing
 from palace.talking.thinking import Think
 
-__all__ = ["POST_CALL", "Deliver", "Given", "Gone", "Listener", "ModelOf", "Place", "Room", "Rooms", "Think", "keep"]
+__all__ = [
+    "POST_CALL",
+    "Deliver",
+    "Given",
+    "Gone",
+    "Listener",
+    "ModelOf",
+    "Place",
+    "Room",
+    "Rooms",
+    "Seeing",
+    "Think",
+    "keep",
+]

@@ -42,6 +42,7 @@ from palace.resources.pals.conferencing import (
     refuse_mixed_conferencing,
 )
 from palace.resources.pals.effective import EFFECTIVE
+from palace.resources.pals.latency import LATENCY
 from palace.resources.pals.layers import HOSTED_MODEL_PREFIX, Layers, Llm, Tts
 from palace.resources.pals.skills import delete_with_pal, restore_with_pal
 from palace.resources.pals.synonyms import SYNONYMS
@@ -328,6 +329,7 @@ PAL = Resource(
             answers={200: "The PAL.", 400: "`Invalid pal_id`: unknown, or not yours."},
         ),
         EFFECTIVE,
+        LATENCY,
         Endpoint(
             "PATCH",
             "/{id}",
