@@ -133,6 +133,9 @@ def test_how_a_tool_was_called_and_what_came_of_it_is_kept(is_api: bool) -> None
             "arguments": '{"day": "friday"}',
             "status": "success",
             "output": "Room 7.",
+            "request": None,
+            "problem": None,
+            "at": call.now - 1.5,
             "ms": 1500.0,
         }
     ]
