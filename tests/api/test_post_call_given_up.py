@@ -36,7 +36,7 @@ async def a_conversation_that_is_over(services: Services) -> int:
         document = await tx.insert(Record("conversation", "c1", 1, 1, at, at, b"{}"))
         script, state = stored_script(Script("c1", "p1", "f1")), stored_state(State("ended"))
         await tx.conversations.add(document, None, state, script, given.stored())
-        await tx.conversations.log(document, 1, [Logged("line", 1, b'{"role":"user","content":"Hello."}')])
+        await tx.conversations.log(document, 0, [Logged("line", 1, b'{"role":"user","content":"Hello."}')])
         await tx.jobs.add(1, POST_CALL, document, at, b'{"tool_id":"t1"}')
         return document
 
