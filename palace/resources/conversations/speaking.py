@@ -145,8 +145,13 @@ def _status(room: Room, turn_idx: int) -> str:
     state = room.state
     if state.is_over or state.turn is None or state.turn_idx != turn_idx:
         return "ready"
-    waits = any(not call.is_late and not call.tool_id for call in state.calls.values())
+    waits = any(not call.is_late and not _is_api(room, call.name) for call in state.calls.values())
     return "waiting_for_tool_result" if waits and state.thinking is None else "pending"
+
+
+def _is_api(room: Room, name: str) -> bool:
+    tool = room.script.tool(name)
+    return tool is not None and tool.is_api
 
 
 def _speeches(messages: list[Any]) -> list[str]:
