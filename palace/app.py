@@ -36,7 +36,7 @@ from palace.folder import (
     held,
     refuse_unfinished_restore,
 )
-from palace.forgetting import keep_forgetting
+from palace.forgetting import keep_forgetting, keep_wiping
 from palace.ids import Ids
 from palace.jobs import JOBS, keep_working
 from palace.json_patch import Limits
@@ -53,7 +53,7 @@ from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import Store
-from palace.talking import Deliver, ModelOf, Rooms, Think
+from palace.talking import Deliver, ModelOf, Rooms, Seeing, Think
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.webhooks import keep_delivering
 from palace.workers import Worker, supervise
@@ -294,6 +294,7 @@ def _beside(services: Services, rooms: Rooms) -> Iterator[Coroutine[Any, Any, No
     yield keep_working(JOBS, services)
     yield keep_delivering(services)
     yield keep_forgetting(services)
+    yield keep_wiping(services)
     yield rooms.keep_talking()
     if services.rates is not None and services.store.is_shared:
         yield keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
@@ -318,7 +319,8 @@ async def _answer(
     tracing = _tracing(settings)
     services.meter.begin(os.getpid())
     await services.store.listen(services.changes)
-    rooms = Rooms(services, Think(ModelOf(services.models, services)), Deliver(services))
+    seeing = Seeing(services.meter, services.clock, tracing)
+    rooms = Rooms(services, Think(ModelOf(services.models, services)), Deliver(services), seeing)
     services = replace(services, talks=rooms)
     emulator = await _emulator(settings, services)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from palace.vocabulary import Words
@@ -36,6 +37,8 @@ class Part(NamedTuple):
     name: str
     started: float
     ended: float
+    facts: Mapping[str, Any] = MappingProxyType({})
+    """what traces tell of it"""
 
 
 @dataclass(slots=True)

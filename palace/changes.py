@@ -19,6 +19,8 @@ MOST_WAITING = 1000
 """for one listener"""
 CALLBACK = "callback"
 """What deeds are about that tell of a callback: nobody is told of those but who sends it."""
+FOR_GOOD = ("erase", "purge")
+"""What is done to an object of which nothing is to be left."""
 
 
 class Event(NamedTuple):
@@ -72,6 +74,8 @@ class Feed:
         """whether what other servers change is told, too"""
         self.callbacks = asyncio.Event()
         """set when there may be a callback to send"""
+        self.erased = asyncio.Event()
+        """set when something was taken away for good"""
         self._name = name
         self._count = 0
         self._recent: deque[Deed] = deque(maxlen=MOST_REMEMBERED)
@@ -86,6 +90,8 @@ class Feed:
         """Something was committed. Deeds without a revision are no changes of objects."""
         if any(deed.kind == CALLBACK for deed in deeds):
             self.callbacks.set()
+        if any(deed.action in FOR_GOOD for deed in deeds):
+            self.erased.set()
         changes = [deed for deed in deeds if deed.revision is not None]
         self._recent.extend(changes)
         if self._listeners:

@@ -1,4 +1,6 @@
-"""Taking away for good what is remembered for a time only: deleted objects, first answers, callbacks that are done."""
+"""Taking away for good what is remembered for a time only: deleted objects, first answers, callbacks that are done,
+conversations that are over; and leaving no byte of it.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -14,7 +16,14 @@ EVERY_SECONDS = 3600
 DOCUMENTS_AT_ONCE = 20
 ANSWERS_AT_ONCE = 500
 DELIVERIES_AT_ONCE = 100
+CONVERSATIONS_AT_ONCE = 20
 """Forgetting goes in small transactions, so that requests need not wait for all of it."""
+
+WAIT_SECONDS = 0.5
+"""So long others that take something away may still join in before the file is written anew."""
+RESTS = 500
+"""So many times as long as the last time took it is not done again: writes wait meanwhile."""
+RETRY_SECONDS = 60
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")
 
@@ -33,10 +42,29 @@ async def keep_forgetting(services: Services) -> None:
         await asyncio.sleep(EVERY_SECONDS)
 
 
+async def keep_wiping(services: Services) -> None:
+    """Leave no byte of what is taken away for good, until cancelled: soon after it was, but not all the time."""
+    erased = services.changes.erased
+    while True:
+        await erased.wait()
+        await asyncio.sleep(WAIT_SECONDS)
+        erased.clear()
+        began = services.clock.monotonic()
+        try:
+            await services.store.wipe()
+        except StorageFailure as error:
+            log.error("could not wipe what was taken away; tried again", problem=str(error))
+            erased.set()
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await asyncio.sleep((services.clock.monotonic() - began) * RESTS)
+
+
 async def forget(services: Services) -> dict[str, int]:
     """Take away everything whose time is over, and tell how much of each kind."""
     return {
         "documents": await forget_documents(services),
+        "conversations": await forget_conversations(services),
         "answers": await forget_answers(services),
         "deliveries": await forget_deliveries(services),
     }
@@ -55,6 +83,24 @@ async def forget_documents(services: Services) -> int:
 
     total = 0
     while count := await services.store.transact(some):
+        total += count
+    return total
+
+
+async def forget_conversations(services: Services) -> int:
+    """Take away, with all that was said, conversations that were over `keep_conversations_days` ago; 0 keeps them."""
+    days = services.settings.keep_conversations_days
+    now = services.clock.now()
+    before, at = timestamp(now - timedelta(days=days)), timestamp(now)
+
+    async def some(tx: Transaction) -> int:
+        gone = await tx.conversations.forget(before, CONVERSATIONS_AT_ONCE)
+        for kind, id, owner, revision in gone:
+            await tx.add_audit(Deed(at, owner, None, "purge", kind, id, revision), services.audit)
+        return len(gone)
+
+    total = 0
+    while days and (count := await services.store.transact(some)):
         total += count
     return total
 

@@ -83,6 +83,27 @@ METRICS = (
         label="outcome",
         values=("done", "failed", "retried", "let_go"),
     ),
+    Metric("turns", "counter", "Turns of conversations that are over."),
+    Metric(
+        "first_token_seconds",
+        "histogram",
+        "Time from when somebody spoke until the model's first word or call.",
+        SECONDS,
+    ),
+    Metric(
+        "model_failures",
+        "counter",
+        "Answers of language models that did not come, and why.",
+        label="reason",
+        values=("unreachable", "refused", "rate_limited", "timeout", "broken_stream", "bad_answer"),
+    ),
+    Metric(
+        "tool_calls",
+        "counter",
+        "Calls of tools that have a result, by what became of them.",
+        label="outcome",
+        values=("success", "error"),
+    ),
     Metric(
         "deliveries",
         "counter",

@@ -15,6 +15,7 @@ PREFIX = "PALACE_"
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 MAY_BE_ZERO = {
+    "keep_conversations_days",
     "most_conversations",
     "port",
     "shutdown_seconds",
@@ -33,6 +34,7 @@ LARGEST = {
     "restore_days": 100_000,
     "idempotency_hours": 1_000_000,
     "keep_deliveries_days": 100_000,
+    "keep_conversations_days": 100_000,
 }
 """Times are taken off the present one, and no date lies before the year 1. PostgreSQL counts ms, up to 24 days."""
 
@@ -129,6 +131,9 @@ class Settings:
     )
     keep_deliveries_days: int = _setting(
         30, "How long callbacks that were delivered or parked can be seen and sent again, in days."
+    )
+    keep_conversations_days: int = _setting(
+        0, "How long conversations that are over are kept, in days; then they are gone for good. 0: for ever."
     )
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     allow_private_addresses: str = _setting(

@@ -1,4 +1,5 @@
-"""Traces of requests, sent by OTLP: one span for each request, with the parts that took its time below it.
+"""Traces, sent by OTLP: one span for each request and each turn of a conversation, with the parts that took its time
+below it.
 
 Handlers know nothing of it: they note when a part of a call began and ended (`Call.took`), and only if somebody wants
 to know. So whatever runs a transaction, and in whose name, the spans lie where they belong.
@@ -11,6 +12,7 @@ from palace import __version__
 from palace.call import Part
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
@@ -42,17 +44,33 @@ class Tracing:
 
     def end(self, span: "Span", name: str, attributes: Mapping[str, Any], parts: Sequence[Part], ended: float) -> None:
         """The request was answered. The times of `parts` are since 1970, too. A status from 500 is an error."""
-        from opentelemetry.trace import StatusCode, set_span_in_context
+        from opentelemetry.trace import StatusCode
 
-        context = set_span_in_context(span)
-        for part in parts:
-            below = self._tracer.start_span(part.name, context, start_time=_nanoseconds(part.started))
-            below.end(_nanoseconds(part.ended))
+        self._put_below(span, parts)
         span.update_name(name)
-        span.set_attributes({key: value for key, value in attributes.items() if value is not None})
+        span.set_attributes(_known(attributes))
         if attributes["http.response.status_code"] >= 500:
             span.set_status(StatusCode.ERROR)
         span.end(_nanoseconds(ended))
+
+    def whole(
+        self, name: str, started: float, ended: float, attributes: Mapping[str, Any], parts: Sequence[Part]
+    ) -> None:
+        """A span that is a trace of its own, once it is over. All times are since 1970."""
+        span = self._tracer.start_span(
+            name, _nothing(), start_time=_nanoseconds(started), attributes=_known(attributes)
+        )
+        self._put_below(span, parts)
+        span.end(_nanoseconds(ended))
+
+    def _put_below(self, span: "Span", parts: Sequence[Part]) -> None:
+        from opentelemetry.trace import set_span_in_context
+
+        context = set_span_in_context(span)
+        for part in parts:
+            started = _nanoseconds(part.started)
+            below = self._tracer.start_span(part.name, context, start_time=started, attributes=_known(part.facts))
+            below.end(_nanoseconds(part.ended))
 
     def close(self) -> None:
         """Send what is left; blocks while it does."""
@@ -82,6 +100,17 @@ def open_tracing(endpoint: str) -> Tracing | None:
     exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=SECONDS_TO_SEND)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return Tracing(provider)
+
+
+def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attributes.items() if value is not None}
+
+
+def _nothing() -> "Context":
+    """Below no other span, whatever request goes on just now."""
+    from opentelemetry.context import Context
+
+    return Context()
 
 
 def _nanoseconds(seconds: float) -> int:

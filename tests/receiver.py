@@ -80,10 +80,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiver(port: int = 0) -> Iterator[Receiver]:
+def receiver(port: int = 0, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """A server that runs while the context does."""
     handler = type("ReceiverHandler", (_Handler,), {})
-    server = _Server(("127.0.0.1", port), handler)
+    server = _Server((host, port), handler)
     handler.receiver = Receiver(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

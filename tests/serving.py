@@ -88,8 +88,10 @@ class Palace:
         self.process.stdout.close()
 
 
-def start_palace(data: Path, *flags: str, key: str = KEY, backend: str = BACKEND, **environment: str) -> Palace:
-    """Start `palace serve` on `data` and wait until it listens."""
+def start_palace(
+    data: Path, *flags: str, key: str = KEY, backend: str = BACKEND, program: str = "palace", **environment: str
+) -> Palace:
+    """Start `palace serve`, or that of another `program`, on `data` and wait until it listens."""
     if backend == "memory":
         flags = ("--ephemeral", *flags)
     if "--ephemeral" not in flags:
@@ -100,7 +102,7 @@ def start_palace(data: Path, *flags: str, key: str = KEY, backend: str = BACKEND
     recording.logs.add(log)
     if key:
         variables["PALACE_API_KEY"] = key
-    program = "tests.twice" if backend == "twice" else "palace"
+    program = "tests.twice" if backend == "twice" else program
     variables["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", program, "serve", "--port", "0", "--data", str(data), *flags]
     process = subprocess.Popen(

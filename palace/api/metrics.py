@@ -60,7 +60,11 @@ class _MetricsPage:
         reading = self._services.store.reading
         with suppress(StorageFailure, TimeoutError):
             async with asyncio.timeout(SECONDS_TO_COUNT):
-                return {"jobs": await reading.jobs.waiting(), "deliveries": await reading.webhooks.waiting()}
+                return {
+                    "jobs_waiting": await reading.jobs.waiting(),
+                    "deliveries_waiting": await reading.webhooks.waiting(),
+                    "conversations_active": await reading.conversations.going_on(),
+                }
         return {}
 
     def _check(self, sent: str) -> None:
@@ -70,12 +74,16 @@ class _MetricsPage:
             raise error
 
 
-WAITING = {"jobs": "Jobs in the database that wait.", "deliveries": "Callbacks in the database that have not arrived."}
+WAITING = {
+    "jobs_waiting": "Jobs in the database that wait.",
+    "deliveries_waiting": "Callbacks in the database that have not arrived.",
+    "conversations_active": "Conversations in the database that go on.",
+}
 """What the database is asked for at each scrape."""
 
 
 def exposition(meter: Meter, waiting: Mapping[str, int]) -> bytes:
-    """The text of the page: what the meter tells, and how much of each kind waits. It takes some milliseconds, so it is
+    """The text of the page: what the meter tells, and what the database counts. It takes some milliseconds, so it is
     made in a thread.
     """
     from prometheus_client import CollectorRegistry, generate_latest
@@ -101,7 +109,7 @@ def _families(meter: Meter, waiting: Mapping[str, int]) -> "Iterator[Family]":
     for metric in METRICS:
         yield _family(metric, meter)
     for what, count in waiting.items():
-        yield GaugeMetricFamily(f"{PREFIX}{what}_waiting", WAITING[what], count)
+        yield GaugeMetricFamily(PREFIX + what, WAITING[what], count)
     yield from _processes(meter)
 
 

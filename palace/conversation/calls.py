@@ -11,7 +11,7 @@ from palace.conversation.prompt import COMPLETE_OBJECTIVE, END_CALL, LATE, is_ow
 from palace.conversation.script import Tool
 from palace.conversation.stage import Stage
 from palace.conversation.state import OpenCall
-from palace.conversation.turns import QUIET, ask, end_turn, give_up, go_on, note_tokens, speak
+from palace.conversation.turns import QUIET, ask, end_turn, give_up, go_on, note_tokens, note_waiting, speak
 
 SOFT_SECONDS = 8.0
 """So long the PAL waits for results of tools that the client answers; then it goes on, and takes them later."""
@@ -152,6 +152,8 @@ def tool_answered(stage: Stage, *answers: ToolAnswered) -> None:
             is_news = True
     if not any(_is_api(stage, call) for call in state.calls.values()):
         stage.forget("calls")
+    if not state.is_waiting:
+        note_waiting(stage)
     if is_news:
         go_on(stage)
 
@@ -188,6 +190,8 @@ def waited_long_enough(stage: Stage) -> None:
         if not call.is_late and call.on_resolve != "add_to_context" and not _is_api(stage, call):
             give_up(stage, id, call)
             stage.state.needs_answer = True
+    if not stage.state.is_waiting:
+        note_waiting(stage)
     go_on(stage)
 
 

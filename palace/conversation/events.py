@@ -124,6 +124,8 @@ class ModelAnswered:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     first_token_at: float | None = None
+    asked_at: float | None = None
+    """when it was really asked: what led to that is stored by then"""
 
 
 @dataclass(frozen=True, slots=True)

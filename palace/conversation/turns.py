@@ -112,6 +112,8 @@ def model_spoke(stage: Stage, what: ModelSpoke) -> None:
         if not thinking.text or _is_held_back(stage, thinking):
             return
         _begin_speaking(stage, what.inference_id)
+    if A_SENTENCE.search(thinking.text):
+        _note_sentence(stage)
     _stream(stage, thinking.text, what.inference_id)
 
 
@@ -151,13 +153,14 @@ def go_on(stage: Stage) -> None:
     stage.forget("tools")
     if state.needs_answer:
         state.needs_answer = False
-        _note_waiting(stage)
+        note_waiting(stage)
         ask(stage, "reply")
     else:
         end_turn(stage)
 
 
-def _note_waiting(stage: Stage) -> None:
+def note_waiting(stage: Stage) -> None:
+    """Nothing is awaited any more: so long it took."""
     turn = stage.state.turn
     if turn is not None and turn.waiting_since is not None:
         turn.tool_seconds += stage.now - turn.waiting_since
@@ -170,6 +173,8 @@ def note_tokens(stage: Stage, what: ModelAnswered, thinking: Thinking) -> None:
     if turn is not None:
         turn.prompt_tokens += what.prompt_tokens
         turn.completion_tokens += what.completion_tokens
+        if what.asked_at is not None and turn.asked_at == thinking.asked_at:
+            turn.asked_at = what.asked_at
         turn.first_token_at = turn.first_token_at or what.first_token_at or thinking.first_token_at or stage.now
         turn.last_token_at = stage.now
 
@@ -181,6 +186,7 @@ def speak(stage: Stage, text: str, inference_id: str, *, is_streamed: bool = Tru
     """The PAL says this, all of it."""
     if not stage.state.is_speaking:
         _begin_speaking(stage, inference_id)
+    _note_sentence(stage)
     stage.utter("pal", text, inference_id)
     if is_streamed:
         _stream(stage, text, inference_id, final=True)
@@ -197,10 +203,14 @@ def say(stage: Stage, text: str, *, inference_id: str = "", is_streamed: bool = 
 def _begin_speaking(stage: Stage, inference_id: str) -> None:
     state = stage.state
     state.is_speaking, state.spoke_at = True, stage.now
-    if state.turn is not None and state.turn.first_sentence_at is None:
-        state.turn.first_sentence_at = stage.now
     if not stage.script.is_chat:
         stage.emit("conversation.started_speaking", {"role": "pal"}, inference_id=inference_id)
+
+
+def _note_sentence(stage: Stage) -> None:
+    turn = stage.state.turn
+    if turn is not None and turn.first_sentence_at is None:
+        turn.first_sentence_at = stage.now
 
 
 def _fall_silent(stage: Stage, inference_id: str, *, interrupted: bool = False) -> None:
@@ -256,7 +266,7 @@ def end_turn(stage: Stage, *, interrupted: bool = False) -> None:
     stage.forget("tools")
     state.needs_answer, state.to_say = False, []
     if turn is not None:
-        _note_waiting(stage)
+        note_waiting(stage)
         stage.do(NoteTurn(_ledger(stage, turn, interrupted=interrupted)))
         state.turn = None
     listen(stage)
@@ -291,7 +301,7 @@ def _ledger(stage: Stage, turn: Turn, *, interrupted: bool) -> dict[str, Any]:
         "first_token_ms": turn.first_token_at,
         "first_sentence_ms": turn.first_sentence_at,
         "last_token_ms": turn.last_token_at,
-        "delivered_ms": stage.now,
+        "delivered_ms": None if interrupted else stage.now,
     }
     spans = {name: None if at is None else round((at - turn.received_at) * 1000, 1) for name, at in times.items()}
     return {

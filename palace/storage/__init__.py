@@ -24,7 +24,7 @@ from palace.storage.base import (
     Use,
     User,
 )
-from palace.storage.conversations import Due, Kept, Logged
+from palace.storage.conversations import PARTS, Due, Happened, Kept, Logged, Times
 from palace.storage.jobs import Job, JobState
 from palace.storage.sqlite import Image, SqliteStore
 from palace.storage.store import Store, Work
@@ -32,6 +32,7 @@ from palace.storage.transaction import Transaction
 from palace.storage.webhooks import Attempt, Delivery, DeliveryState, Outgoing
 
 __all__ = [
+    "PARTS",
     "Answer",
     "AnswerTaken",
     "Attempt",
@@ -41,6 +42,7 @@ __all__ = [
     "Draft",
     "DraftOpen",
     "Due",
+    "Happened",
     "IdTaken",
     "Image",
     "Job",
@@ -63,6 +65,7 @@ __all__ = [
     "Stale",
     "StorageFailure",
     "Store",
+    "Times",
     "Transaction",
     "Unreadable",
     "Use",

@@ -1,14 +1,19 @@
 """How far conversations have come, and what happened in them; both belong to documents and go with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import orjson
 
-from palace.storage.base import Stale
+from palace.storage.base import Listing, Page, Stale
+from palace.storage.links import folded_labels
 from palace.storage.statements import Statements
 
 Kind = Literal["message", "line", "event", "call", "turn"]
+PARTS = ("context_built", "first_token", "first_sentence", "last_token", "tools", "delivered")
+"""What a turn has of times, in this order."""
+LAST = "\U0010ffff"
+"""Behind every character."""
 
 
 class Kept(NamedTuple):
@@ -26,6 +31,21 @@ class Logged(NamedTuple):
     kind: Kind
     seq: int
     body: bytes
+
+
+class Happened(NamedTuple):
+    """Something that happened, as JSON, and where it stands in the log."""
+
+    step: int
+    place: int
+    body: bytes
+
+
+class Times(NamedTuple):
+    """How long after somebody spoke each part of a turn came, in microseconds, in the order of PARTS."""
+
+    revision: int
+    parts: tuple[int | None, ...]
 
 
 class Due(NamedTuple):
@@ -88,3 +108,64 @@ class Conversations:
     async def active(self, owner: int) -> int:
         """How many conversations of an account go on."""
         return int((await self._run.row("count_active_conversations", owner=owner))[0])
+
+    async def going_on(self) -> int:
+        """How many conversations of all accounts go on."""
+        return int((await self._run.row("count_conversations_going_on"))[0])
+
+    # --- Seeing what happened -----------------------------------------------------------------------------------------
+
+    async def page(self, document: int, kind: Kind, after: tuple[int, int], most: int) -> list[Happened]:
+        """What happened of one kind, behind a step and a place in it."""
+        values = {"document": document, "kind": kind, "step": after[0], "place": after[1], "most": most}
+        return [Happened(*row) for row in await self._run.rows("page_of_log", **values)]
+
+    async def add_turn(
+        self,
+        document: int,
+        turn: int,
+        *,
+        account: int,
+        pal: str,
+        revision: int,
+        at: str,
+        parts: Mapping[str, int | None],
+    ) -> None:
+        """How long the parts of a turn took, each in microseconds after `at`."""
+        values = {"account": account, "pal": pal, "revision": revision, "at": at}
+        times = {f"{name}_us": parts[name] for name in PARTS}
+        await self._run.change("insert_turn", document=document, turn=turn, **values, **times)
+
+    async def times(self, account: int, pal: str, since: str, most: int) -> list[Times]:
+        """The newest turns of a PAL in the conversations of an account, from a time on."""
+        rows = await self._run.rows("turns_of_pal", account=account, pal=pal, since=since, most=most)
+        return [Times(row[0], tuple(row[1:])) for row in rows]
+
+    async def add_words(self, document: int, account: int, words: Iterable[str]) -> None:
+        """Have the conversation found by these words, too."""
+        lines = [{"document": document, "account": account, "word": word} for word in words]
+        if lines:
+            await self._run.many("insert_word", lines)
+
+    async def search(self, account: int, words: Sequence[str], most: int, listing: Listing) -> Page:
+        """Conversations that have, for each of the words, one that begins with it; in the order of a list.
+
+        Of those that have the longest one, `most` are looked at.
+        """
+        longest, *others = sorted(words, key=len, reverse=True)
+        values = {
+            "account": account,
+            "word": longest,
+            "others": orjson.dumps(others).decode(),
+            "last": LAST,
+            "most": most,
+            "labels": orjson.dumps(folded_labels(listing.labels)).decode(),
+        }
+        place = {"order": listing.order, "limit": listing.limit, "offset": listing.offset}
+        rows = await self._run.rows("search_conversations", **values, **place)
+        [total] = await self._run.row("count_found_conversations", **values)
+        return Page([row[0] for row in rows], total)
+
+    async def forget(self, before: str, most: int) -> list[tuple[str, str, int, int]]:
+        """Take away for good at most `most` that were over before a time: kind, id, owner, revision."""
+        return [tuple(row) for row in await self._run.rows("delete_old_conversations", before=before, most=most)]

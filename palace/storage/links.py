@@ -16,7 +16,7 @@ def owners(owned: Owned, account: int) -> dict[str, int]:
     return {"stock": NOBODY if owned == "own" else STOCK_OWNER, "account": NOBODY if owned == "stock" else account}
 
 
-def _folded(labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def folded_labels(labels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """What is looked for, without the case of its letters, as it stands in the index."""
     return {label: _possible(value.casefold() for value in values) for label, values in labels.items()}
 
@@ -40,7 +40,7 @@ class Links:
             "search": listing.search,
             "folded": listing.search.casefold(),
             "ids": None if listing.ids is None else orjson.dumps(_possible(listing.ids)).decode(),
-            "labels": orjson.dumps(_folded(listing.labels)).decode(),
+            "labels": orjson.dumps(folded_labels(listing.labels)).decode(),
         }
         order = {"order": listing.order, "stock_first": listing.stock_first}
         place = {"limit": listing.limit, "offset": listing.offset}

@@ -149,6 +149,9 @@ class PostgresStore:
 
         return [Use(*row) for row in await self.pool.carry_out(add)]
 
+    async def wipe(self) -> None:
+        """See Store. Old versions of rows are overwritten when PostgreSQL vacuums them."""
+
     async def settle(self) -> None:
         """See Store."""
         while self._drains.tasks or self._alone:

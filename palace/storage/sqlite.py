@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeVar
 
 import apsw
 
-from palace.changes import Feed
+from palace.audit import Deed
+from palace.changes import FOR_GOOD, Feed
 from palace.clock import Clock
 from palace.metrics import Meter
 from palace.rates import Use
@@ -34,6 +35,8 @@ LARGEST_GROUP = 256
 MOST_WAITING = 1000
 BUSY_MILLISECONDS = 10_000
 IN_MEMORY = ":memory:"
+TO_BE_WIPED = 1
+"""The `application_id` of a file that still has bytes of what was taken away for good."""
 
 
 @dataclass(slots=True)
@@ -135,9 +138,24 @@ class SqliteStore:
 
         await self._queued(copy, is_alone=True)
 
+    async def wipe(self) -> None:
+        """See Store. The file is written anew, and the log of writes before that is emptied.
+
+        `secure_delete` would not do: it leaves what was moved from page to page (docs/decisions/0031-seeing.md).
+        """
+
+        async def rewrite(_: Transaction) -> None:
+            await self._waiting_for_disk(_rewrite, self._writing)
+            self._writing.pragma("application_id", 0)
+
+        if not self._is_in_memory:
+            await self._queued(rewrite, is_alone=True)
+
     async def listen(self, feed: Feed) -> None:
         """See Store."""
         self._feed = feed
+        if self._writing.pragma("application_id") == TO_BE_WIPED:
+            feed.erased.set()
 
     @asynccontextmanager
     async def alone(self, *, unproven: bool = False) -> AsyncIterator[None]:
@@ -209,7 +227,7 @@ class SqliteStore:
         try:
             write.result = await write.work(self._transaction)
         except Exception as error:
-            write.error = StorageFailure(f"The database could not be copied: {error}")
+            write.error = StorageFailure(f"The database could not be copied or written anew: {error}")
             write.error.__cause__ = error
 
     async def _waiting_for_disk(self, work: Callable[..., Any], *arguments: Any) -> None:
@@ -230,12 +248,14 @@ class SqliteStore:
             for write in group:
                 await self._run(write)
             await self._log()
+            if not self._is_in_memory and any(one.action in FOR_GOOD for one in self._deeds()):
+                connection.pragma("application_id", TO_BE_WIPED)
             if connection.total_changes() == changes:
                 connection.execute("COMMIT")
             else:
                 await self._commit()
             if self._feed is not None:
-                self._feed.tell([*self._transaction.deeds, *self._transaction.unlogged])
+                self._feed.tell(self._deeds())
         except (apsw.Error, OutcomeUnknown) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -249,6 +269,9 @@ class SqliteStore:
                 write.error.__cause__ = error.__cause__ or error
         finally:
             self._transaction.back_to()
+
+    def _deeds(self) -> list[Deed]:
+        return [*self._transaction.deeds, *self._transaction.unlogged]
 
     async def _commit(self) -> None:
         """Raises OutcomeUnknown when the disk refuses to say whether it has it: a crash right now may bring it back."""
@@ -281,6 +304,14 @@ def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
     """Exchange what is in `target` for what is in `source`, at one stroke."""
     with target.backup("main", source, "main") as backup:
         backup.step()
+
+
+def _rewrite(connection: apsw.Connection) -> None:
+    """Write the file anew with what it holds. Raises StorageFailure while somebody reads an older state of it."""
+    connection.execute("VACUUM")
+    [(is_busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if is_busy:
+        raise StorageFailure("somebody reads it.")
 
 
 def _connect(path: Path | None, durability: str) -> apsw.Connection:

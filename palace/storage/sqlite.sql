@@ -463,6 +463,86 @@ WHERE wake_at <= :now AND deleted_at IS NULL ORDER BY wake_at LIMIT :most;
 SELECT count(*) FROM conversations JOIN documents ON documents.seq = conversations.document
 WHERE wake_at IS NOT NULL AND owner = :owner AND deleted_at IS NULL;
 
+-- name: page_of_log
+-- What happened of one kind, after a place in the log, in order.
+SELECT step, place, body FROM conversation_log
+WHERE document = :document AND kind = :kind AND (step, place) > (:step, :place) ORDER BY step, place LIMIT :most;
+
+-- name: insert_turn
+-- How long the parts of a turn took.
+INSERT INTO conversation_turns (document, turn, account, pal, revision, at, context_built_us, first_token_us,
+                                first_sentence_us, last_token_us, tools_us, delivered_us)
+VALUES (:document, :turn, :account, :pal, :revision, :at, :context_built_us, :first_token_us,
+        :first_sentence_us, :last_token_us, :tools_us, :delivered_us);
+
+-- name: turns_of_pal
+-- The newest turns of a PAL in an account's conversations, from a time on.
+SELECT revision, context_built_us, first_token_us, first_sentence_us, last_token_us, tools_us, delivered_us
+FROM conversation_turns
+WHERE account = :account AND pal = :pal AND at >= :since ORDER BY at DESC LIMIT :most;
+
+-- name: insert_word
+-- A word that a conversation is found by.
+INSERT INTO conversation_words (document, word, account) VALUES (:document, :word, :account) ON CONFLICT DO NOTHING;
+
+-- name: search_conversations
+-- Conversations in which a word begins with `word`, and one with each of the others; of those with the first word only so
+-- many are looked at. `last` is behind every character.
+SELECT body FROM documents
+WHERE seq IN (
+    SELECT document FROM conversation_words
+    WHERE account = :account AND word >= :word AND word < :word || :last
+    ORDER BY word DESC, document DESC LIMIT :most)
+  AND owner = :account AND deleted_at IS NULL
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:others) AS other
+      WHERE NOT EXISTS (
+          SELECT 1 FROM conversation_words AS words
+          WHERE words.document = documents.seq AND words.word >= other.value
+            AND words.word < other.value || :last))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:labels) AS wanted
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE document = documents.seq AND label = wanted.key
+            AND folded IN (SELECT value FROM json_each(wanted.value))))
+ORDER BY CASE WHEN :order = 'newest' THEN -seq ELSE seq END LIMIT :limit OFFSET :offset;
+
+-- name: count_found_conversations
+-- How many that list has.
+SELECT count(*) FROM documents
+WHERE seq IN (
+    SELECT document FROM conversation_words
+    WHERE account = :account AND word >= :word AND word < :word || :last
+    ORDER BY word DESC, document DESC LIMIT :most)
+  AND owner = :account AND deleted_at IS NULL
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:others) AS other
+      WHERE NOT EXISTS (
+          SELECT 1 FROM conversation_words AS words
+          WHERE words.document = documents.seq AND words.word >= other.value
+            AND words.word < other.value || :last))
+  AND NOT EXISTS (
+      SELECT 1 FROM json_each(:labels) AS wanted
+      WHERE NOT EXISTS (
+          SELECT 1 FROM labels
+          WHERE document = documents.seq AND label = wanted.key
+            AND folded IN (SELECT value FROM json_each(wanted.value))));
+
+-- name: count_conversations_going_on
+-- How many conversations of all accounts go on.
+SELECT count(*) FROM conversations WHERE wake_at IS NOT NULL;
+
+-- name: delete_old_conversations
+-- The first conversations that were over before a time, and all that is remembered of them.
+DELETE FROM documents
+WHERE seq IN (
+    SELECT seq FROM documents
+    WHERE kind = 'conversation' AND updated_at < :before
+      AND NOT EXISTS (SELECT 1 FROM conversations WHERE document = documents.seq AND wake_at IS NOT NULL)
+    ORDER BY updated_at LIMIT :most)
+RETURNING kind, id, owner, revision;
+
 -- name: insert_delivery
 -- A callback, written with what it tells. It waits no shorter than the one that stands first in its lane.
 INSERT INTO deliveries (id, account, document, lane, url, event_type, state, attempts, tries, created_at, asked_at,

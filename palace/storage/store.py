@@ -46,6 +46,12 @@ class Store(Protocol):
     async def share_rates(self, told: Sequence[Use]) -> Sequence[Use]:
         """Add what this server let pass to what all did, and return the totals. Raises StorageFailure."""
 
+    async def wipe(self) -> None:
+        """Leave no byte of what was taken away in the files of the database, where that is ours to do: SQLite.
+
+        Writes wait meanwhile. Raises StorageFailure; then it is to be tried again.
+        """
+
     async def settle(self) -> None:
         """Wait for the writes that are under way."""
 

@@ -11,6 +11,7 @@ from palace.talking.listeners import Listener
 from palace.talking.models import ModelOf
 from palace.talking.room import Gone, Room
 from palace.talking.rooms import BY_HTTP, POST_CALL, Rooms
+from palace.talking.seeing import Seeing
 from palace.talking.thinking import Think
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Place",
     "Room",
     "Rooms",
+    "Seeing",
     "Think",
     "keep",
 ]

@@ -1,22 +1,24 @@
 """What is kept of a step: a row for each thing that happened in it, and the callbacks that tell of it."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import orjson
 
 from palace.clock import timestamp
 from palace.conversation.commands import CallBack, Command, Emit, NoteCall, NoteTurn, Remember, Report
 from palace.resource import Services
-from palace.storage import Logged, Transaction
-from palace.talking.given import Place
+from palace.storage import PARTS, Logged, Transaction
+from palace.talking.given import Given, Place
 from palace.webhooks.bodies import envelope
 from palace.webhooks.queue import Callback, call_back
 
 
 async def keep(
-    tx: Transaction, place: Place, step: int, commands: Sequence[Command], seq: int, url: str, services: Services
+    tx: Transaction, place: Place, step: int, commands: Sequence[Command], seq: int, given: Given, services: Services
 ) -> None:
-    """Write what happened in a step, and what is to be told of it: to `url`, and to addresses of the PAL's parts.
+    """Write what happened in a step, and what is to be told of it: to the `callback_url`, and to addresses of the PAL's
+    parts.
 
     `seq` is the number of the newest app message after the step.
     """
@@ -25,8 +27,24 @@ async def keep(
     if rows:
         await tx.conversations.log(place.document, step, rows)
     for command in commands:
-        for callback in _callbacks(command, place, url, now):
+        if isinstance(command, NoteTurn):
+            await _add_turn(tx, place, command, given)
+        for callback in _callbacks(command, place, given.callback_url, now):
             await call_back(callback, tx, services)
+
+
+async def _add_turn(tx: Transaction, place: Place, noted: NoteTurn, given: Given) -> None:
+    turn = noted.turn
+    times = {name: turn[f"{name}_ms"] for name in PARTS}
+    await tx.conversations.add_turn(
+        place.document,
+        turn["turn_idx"],
+        account=place.owner,
+        pal=given.pal.id,
+        revision=given.pal.revision,
+        at=timestamp(datetime.fromtimestamp(turn["received_at"], UTC)),
+        parts={name: None if ms is None else round(ms * 1000) for name, ms in times.items()},
+    )
 
 
 def _callbacks(command: Command, place: Place, url: str, now: str) -> Iterator[Callback]:

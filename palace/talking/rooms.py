@@ -25,6 +25,8 @@ from palace.talking.keeping import keep
 from palace.talking.lines import Lines
 from palace.talking.listeners import Listener, Message
 from palace.talking.room import Gone, Room
+from palace.talking.seeing import Seeing
+from palace.talking.words import words_said
 from palace.unavailable import Stopping
 from palace.verbs import put_facts
 
@@ -60,12 +62,13 @@ class Doing(Protocol):
 class Rooms:
     """All conversations that this server has to do with at the moment."""
 
-    def __init__(self, services: Services, think: Doing, call: Doing) -> None:
+    def __init__(self, services: Services, think: Doing, call: Doing, seeing: Seeing | None = None) -> None:
         self._services = services
         self._think = think
         self._call = call
         self.lines = Lines(services.settings.most_lines, services.settings.most_account_lines)
         self.is_stopping = False
+        self.seeing = seeing or Seeing(services.meter, services.clock)
         self._rooms: dict[int, Room] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._steps: set[asyncio.Task[None]] = set()
@@ -191,6 +194,7 @@ class Rooms:
 
     def _follow(self, room: Room, commands: Sequence[Command]) -> None:
         self._tell(room, commands)
+        self.seeing.stepped(room.place, room.given, commands)
         for command in commands:
             self._do(room, command)
         room.moved.set()
@@ -231,8 +235,7 @@ class Rooms:
 
         async def write(tx: Transaction) -> None:
             await tx.conversations.put(room.place.document, room.number, due, state)
-            url = room.given.callback_url
-            await keep(tx, room.place, room.number + 1, commands, room.state.seq, url, self._services)
+            await keep(tx, room.place, room.number + 1, commands, room.state.seq, room.given, self._services)
             if is_over:
                 await self._end(tx, room)
 
@@ -246,6 +249,7 @@ class Rooms:
         if record is None:
             return
         await put_facts(resource, tx, record, {"status": "ended"}, "end", self._services)
+        await tx.conversations.add_words(record.seq, record.owner, words_said(room.lines))
         if any(line["role"] == "user" for line in room.lines):  # Without a dialogue there is nothing to act on.
             for tool in room.given.tools.values():
                 if tool.document["trigger_type"] == "post_call":

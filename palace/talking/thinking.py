@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import structlog
 
 from palace.conversation.commands import AskModel, CallTool
-from palace.conversation.events import ModelAnswered, ModelFailed, ModelSpoke, Wish
-from palace.engines import Answer, Ask, LanguageModel, ModelDown, Piece
+from palace.conversation.events import ModelAnswered, ModelFailed, ModelSpoke, What, Wish
+from palace.engines import Answer, Ask, LanguageModel, ModelDown
 from palace.talking.given import Given
 from palace.talking.room import Room
 from palace.talking.rooms import Rooms
@@ -28,37 +29,43 @@ class Think:
     async def __call__(self, rooms: Rooms, room: Room, command: AskModel | CallTool) -> None:
         """Ask, and tell the conversation what comes; that no model can answer is told too."""
         assert isinstance(command, AskModel)
-        id = command.inference_id
+        id, began = command.inference_id, rooms.now()
+        outcome = "answered"
         try:
             model = await self._model_of(room.given)
-            await self._ask(model, rooms, room, command)
+            try:
+                answered = await self._answer(model, rooms, room, command)
+            finally:
+                await model.close()
         except ModelDown as error:
             log.warning("model is down", id=room.place.id, reason=error.reason, problem=str(error))
-            await rooms.surely(room, ModelFailed(id, error.reason, str(error)))
+            outcome, answered = error.reason, ModelFailed(id, error.reason, str(error))
         except Exception:
             log.exception("model could not be asked", id=room.place.id)
-            await rooms.surely(room, ModelFailed(id, "bad_answer", BROKEN))
+            outcome, answered = "bad_answer", ModelFailed(id, "bad_answer", BROKEN)
+        rooms.seeing.asked(room.place, began, {"palace.purpose": command.purpose, "palace.outcome": outcome})
+        await rooms.surely(room, answered)
 
-    async def _ask(self, model: LanguageModel, rooms: Rooms, room: Room, command: AskModel) -> None:
-        text, told_at, first_at = "", 0.0, None
+    async def _answer(self, model: LanguageModel, rooms: Rooms, room: Room, command: AskModel) -> What:
+        """What the model wrote; meanwhile the conversation is told how far it has come. Raises ModelDown."""
+        text, told_at, first_at, asked_at = "", 0.0, None, rooms.now()
         loop = asyncio.get_running_loop()
-        async for item in model.stream(Ask(command.messages, command.tools, {})):
-            if isinstance(item, Piece):
+        async with aclosing(model.stream(Ask(command.messages, command.tools, {}))) as stream:
+            async for item in stream:
+                if isinstance(item, Answer):
+                    return ModelAnswered(
+                        command.inference_id,
+                        item.text,
+                        tuple(Wish(wish.id, wish.name, wish.arguments) for wish in item.wishes),
+                        item.model,
+                        item.usage.prompt_tokens,
+                        item.usage.completion_tokens,
+                        first_at,
+                        asked_at,
+                    )
                 text += item.text
                 first_at = first_at or rooms.now()
                 if loop.time() - told_at >= PIECES_APART_SECONDS:
                     told_at = loop.time()
                     await rooms.stream(room, ModelSpoke(command.inference_id, text))
-            elif isinstance(item, Answer):
-                wishes = tuple(Wish(wish.id, wish.name, wish.arguments) for wish in item.wishes)
-                usage = item.usage
-                answered = ModelAnswered(
-                    command.inference_id,
-                    item.text,
-                    wishes,
-                    item.model,
-                    usage.prompt_tokens,
-                    usage.completion_tokens,
-                    first_at,
-                )
-                await rooms.surely(room, answered)
+        raise ModelDown("The model ended without an answer.", "bad_answer")

@@ -124,6 +124,35 @@ TABLES: tuple[Table, ...] = (
         {"name": TEXT, "document": INTEGER, "created_at": TEXT, "media_type": TEXT, "body": BYTES},
     ),
     Table(
+        "conversations",
+        ("document",),
+        {"document": INTEGER, "number": INTEGER, "wake_at": TEXT, "state": JSON, "script": JSON, "given": JSON},
+    ),
+    Table(
+        "conversation_log",
+        ("document", "step", "place"),
+        {"document": INTEGER, "step": INTEGER, "place": INTEGER, "kind": TEXT, "seq": INTEGER, "body": JSON},
+    ),
+    Table(
+        "conversation_turns",
+        ("document", "turn"),
+        {
+            "document": INTEGER,
+            "turn": INTEGER,
+            "account": INTEGER,
+            "pal": TEXT,
+            "revision": INTEGER,
+            "at": TEXT,
+            "context_built_us": INTEGER,
+            "first_token_us": INTEGER,
+            "first_sentence_us": INTEGER,
+            "last_token_us": INTEGER,
+            "tools_us": INTEGER,
+            "delivered_us": INTEGER,
+        },
+    ),
+    Table("conversation_words", ("document", "word"), {"document": INTEGER, "word": TEXT, "account": INTEGER}),
+    Table(
         "deliveries",
         ("seq",),
         {

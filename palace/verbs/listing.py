@@ -63,8 +63,8 @@ async def list_page(resource: Resource, call: Call, services: Services, *, style
         limit,
         (page - style.first_page) * limit,
         query.get(style.search, "") if style.search else "",
-        tuple(_listed(query, style.ids)) if style.ids and query.get(style.ids) else None,
-        {label: _listed(query, name) for name, label in style.labels.items() if query.get(name)},
+        tuple(listed(query, style.ids)) if style.ids and query.get(style.ids) else None,
+        {label: listed(query, name) for name, label in style.labels.items() if query.get(name)},
         style.stock_first and owned == "all",
     )
     found = await _found(resource, call, services, listing)
@@ -82,7 +82,7 @@ async def _found(resource: Resource, call: Call, services: Services, listing: Li
         return await tx.page(resource.kind, account, owned=listing.owned, newest_first=is_backwards, **place)
 
 
-def _listed(query: Mapping[str, str], name: str) -> list[str]:
+def listed(query: Mapping[str, str], name: str) -> list[str]:
     """The values of a parameter that have commas between. Raises BadRequest when they are too many to look for."""
     values = list(dict.fromkeys(value.strip() for value in query[name].split(",") if value.strip()))
     if len(values) > MOST_VALUES:

@@ -207,7 +207,7 @@ def test_the_ledger_tells_when_each_part_of_a_turn_came() -> None:
             "received_at": call.now - 3,
             "context_built_ms": 0.0,
             "first_token_ms": 500.0,
-            "first_sentence_ms": 2750.0,
+            "first_sentence_ms": 3000.0,
             "last_token_ms": 3000.0,
             "delivered_ms": 3000.0,
             "tools_ms": 2000.0,
@@ -224,3 +224,40 @@ def test_tools_that_are_awaited_at_once_are_not_counted_twice() -> None:
     call.after(1).tool_answers("a", "A")
     call.after(1).tool_answers("b", "B").model("A and B.")
     assert call.turns()[0]["tools_ms"] == 2000.0
+
+
+def test_a_sentence_is_there_when_it_is_whole_and_delivery_is_when_all_of_it_is_sent() -> None:
+    call = scene().visitor("A room?")
+    call.after(0.5).model_writes("Room")
+    call.after(0.5).model_writes("Room 7. It")
+    call.after(0.5).model("Room 7. It is quiet.")
+    [turn] = call.turns()
+    assert [turn[name] for name in ("first_token_ms", "first_sentence_ms", "delivered_ms")] == [500.0, 1000.0, 1500.0]
+
+
+def test_of_a_turn_that_is_interrupted_nothing_was_delivered() -> None:
+    call = scene().visitor("A room?")
+    call.after(0.5).model_writes("Room 7. It")
+    call.after(0.5).visitor("Wait.")
+    [turn] = call.turns()
+    assert (turn["interrupted"], turn["first_sentence_ms"], turn["delivered_ms"]) == (True, 500.0, None)
+
+
+def test_the_context_is_built_when_the_first_model_is_really_asked() -> None:
+    call = scene(tools=[tool()]).visitor("A room?")
+    began = call.now
+    for seconds, wishes in ((0.25, [wants("look_up")]), (0.75, [])):
+        assert call.request is not None
+        call.after(1).happens(
+            ModelAnswered(call.request.inference_id, "" if wishes else "7.", tuple(wishes), asked_at=began + seconds)
+        )
+        if wishes:
+            call.tool_answers("look_up", "Room 7.")
+    assert call.turns()[0]["context_built_ms"] == 250.0
+
+
+def test_a_result_that_came_while_a_filler_was_written_was_waited_for_no_longer() -> None:
+    call = scene(tools=[tool(on_call="generate_filler")]).visitor("A room?").model("", wants("look_up"))
+    call.after(1).tool_answers("look_up", "Room 7.")
+    call.after(2).model("Let me look.").model("Room 7.")
+    assert call.turns()[0]["tools_ms"] == 1000.0

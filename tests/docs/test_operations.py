@@ -29,7 +29,9 @@ def served() -> dict[str, tuple[str, set[str]]]:
     meter.begin(1)
     meter.request("/readyz", "GET", 200, 0.1)
     found = {}
-    for family in text_string_to_metric_families(exposition(meter, {"jobs": 0, "deliveries": 0}).decode()):
+    for family in text_string_to_metric_families(
+        exposition(meter, {"jobs_waiting": 0, "deliveries_waiting": 0, "conversations_active": 0}).decode()
+    ):
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         found[family.name + "_total" * (family.type == "counter")] = (family.type, labels)
     return found

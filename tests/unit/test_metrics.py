@@ -14,7 +14,9 @@ ROUTES = ("/v2/pals", "/v2/pals/{id}")
 
 def samples(meter: Meter) -> dict[tuple[str, ...], float]:
     """Every number of the page, by its name and the values of its labels."""
-    families = text_string_to_metric_families(exposition(meter, {"jobs": 3, "deliveries": 4}).decode())
+    families = text_string_to_metric_families(
+        exposition(meter, {"jobs_waiting": 3, "deliveries_waiting": 4, "conversations_active": 5}).decode()
+    )
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in families

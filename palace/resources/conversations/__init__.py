@@ -14,6 +14,7 @@ from palace.call import Call, Reply
 from palace.conversation.events import EndAsked
 from palace.etags import tags_in
 from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
+from palace.resources.conversations.looking import LOOKING, SEARCH, list_or_search
 from palace.resources.conversations.making import create
 from palace.resources.conversations.request import schema
 from palace.resources.conversations.talking import TALKING
@@ -151,10 +152,11 @@ CONVERSATION = Resource(
             "listConversations",
             "List conversations",
             "Your conversations, newest first.",
-            partial(verbs.list_page, style=LIST),
+            partial(list_or_search, style=LIST),
             answers={200: "One page of conversations.", 400: "A query parameter is not valid."},
-            parameters=verbs.list_parameters(LIST),
+            parameters=(*verbs.list_parameters(LIST), SEARCH),
             answers_with="page",
+            differs=("`search` and `pal_id` are this server's own.",),
         ),
         Endpoint(
             "GET",
@@ -176,6 +178,7 @@ CONVERSATION = Resource(
             answers={200: "The conversation.", 400: UNKNOWN},
         ),
         *TALKING,
+        *LOOKING,
         Endpoint(
             "DELETE",
             "/{id}",

@@ -22,6 +22,7 @@ from palace.resources.conversations.request import NewConversation, rules
 from palace.storage import Record, Transaction
 from palace.talking import Given, Place, keep
 from palace.talking.tokens import meeting_token
+from palace.talking.words import words_of
 from palace.validation import problems_of, refuse
 from palace.verbs.writing import New, Outcome
 
@@ -70,6 +71,8 @@ async def create(resource: Resource, call: Call, services: Services) -> Reply:
             await _refuse_too_many(tx, call.account.id, services)
         url = f"{services.url}{PATH}/{made.id}"
         outcome = await replace(made, facts={**made.facts, "conversation_url": url}).store(tx, services)
+        found_by = [*words_of([name]), made.id]
+        await tx.conversations.add_words(outcome.record.seq, call.account.id, found_by)
         if not new.test_mode:
             by = script(new, given, face, parts, made.id, now.timestamp())
             await _begin(tx, outcome.record, by, given, services)
@@ -109,7 +112,7 @@ async def _begin(tx: Transaction, record: Record, by: Script, given: Given, serv
     due = None if wake_at is None else timestamp(datetime.fromtimestamp(wake_at, UTC))
     await tx.conversations.add(record.seq, due, stored_state(state), stored_script(by), given.stored())
     place = Place(record.seq, record.id, record.owner)
-    await keep(tx, place, 0, commands, state.seq, given.callback_url, services)
+    await keep(tx, place, 0, commands, state.seq, given, services)
 
 
 def receipt(new: NewConversation, services: Services, outcome: Outcome) -> Reply:

@@ -44,6 +44,7 @@ from palace.resources.pals.conferencing import (
 )
 from palace.resources.pals.effective import EFFECTIVE
 from palace.resources.pals.gates import store_if_rehearsed
+from palace.resources.pals.latency import LATENCY
 from palace.resources.pals.layers import HOSTED_MODEL_PREFIX, Layers, Llm, Tts
 from palace.resources.pals.rehearsing import PAL_REHEARSALS
 from palace.resources.pals.synonyms import SYNONYMS
@@ -330,6 +331,7 @@ PAL = Resource(
             answers={200: "The PAL.", 400: "`Invalid pal_id`: unknown, or not yours."},
         ),
         EFFECTIVE,
+        LATENCY,
         Endpoint(
             "PATCH",
             "/{id}",

@@ -24,3 +24,36 @@ CREATE TABLE conversation_log (
     body     bytea NOT NULL,
     PRIMARY KEY (document, step, place)
 );
+
+-- How long after somebody spoke each part of a turn came, in microseconds; null for what did not. `pal` and `revision` are
+-- what the conversation keeps, `at` is when somebody spoke. The log has the same, and more, in the words of the API.
+CREATE TABLE conversation_turns (
+    document          bigint NOT NULL REFERENCES documents (seq) ON DELETE CASCADE,
+    turn              bigint NOT NULL,
+    account           bigint NOT NULL,
+    pal               text COLLATE "C" NOT NULL,
+    revision          bigint NOT NULL,
+    at                text COLLATE "C" NOT NULL,
+    context_built_us  bigint,
+    first_token_us    bigint,
+    first_sentence_us bigint,
+    last_token_us     bigint,
+    tools_us          bigint,
+    delivered_us      bigint,
+    PRIMARY KEY (document, turn)
+);
+
+CREATE INDEX turns_of_pal ON conversation_turns (account, pal, at);
+
+-- What conversations are found by: the words of their names and, once they are over, of what was said; without the case of
+-- their letters.
+CREATE TABLE conversation_words (
+    document bigint NOT NULL REFERENCES documents (seq) ON DELETE CASCADE,
+    word     text COLLATE "C" NOT NULL,
+    account  bigint NOT NULL,
+    PRIMARY KEY (document, word)
+);
+
+CREATE INDEX conversations_with_word ON conversation_words (account, word, document);
+
+CREATE INDEX conversations_by_age ON documents (updated_at) WHERE kind = 'conversation';

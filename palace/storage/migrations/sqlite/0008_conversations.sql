@@ -24,3 +24,36 @@ CREATE TABLE conversation_log (
     body     BLOB NOT NULL,
     PRIMARY KEY (document, step, place)
 ) STRICT, WITHOUT ROWID;
+
+-- How long after somebody spoke each part of a turn came, in microseconds; null for what did not. `pal` and `revision` are
+-- what the conversation keeps, `at` is when somebody spoke. The log has the same, and more, in the words of the API.
+CREATE TABLE conversation_turns (
+    document          INTEGER NOT NULL REFERENCES documents (seq) ON DELETE CASCADE,
+    turn              INTEGER NOT NULL,
+    account           INTEGER NOT NULL,
+    pal               TEXT NOT NULL,
+    revision          INTEGER NOT NULL,
+    at                TEXT NOT NULL,
+    context_built_us  INTEGER,
+    first_token_us    INTEGER,
+    first_sentence_us INTEGER,
+    last_token_us     INTEGER,
+    tools_us          INTEGER,
+    delivered_us      INTEGER,
+    PRIMARY KEY (document, turn)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX turns_of_pal ON conversation_turns (account, pal, at);
+
+-- What conversations are found by: the words of their names and, once they are over, of what was said; without the case of
+-- their letters.
+CREATE TABLE conversation_words (
+    document INTEGER NOT NULL REFERENCES documents (seq) ON DELETE CASCADE,
+    word     TEXT NOT NULL,
+    account  INTEGER NOT NULL,
+    PRIMARY KEY (document, word)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX conversations_with_word ON conversation_words (account, word, document);
+
+CREATE INDEX conversations_by_age ON documents (updated_at) WHERE kind = 'conversation';
