@@ -10,7 +10,7 @@ PIP_INSTALL_CLIENTS := bin/python -m pip install --quiet --disable-pip-version-c
 PIP_INSTALL_RIVALS := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-rivals.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-postgres test-unit test-clients test-browser test-local-model lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch clean
+.PHONY: help run test test-all test-postgres test-unit test-clients test-browser test-local-model lint format docs compatibility torture torture-undo bench bench-quick bench-page bench-json-patch bench-conversations clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench: $(VENV)/installed-bench $(RIVALS)/installed ## Measure everything beside 
 
 bench-quick: $(VENV)/installed-bench ## Try every benchmark for a moment, without rivals that need a download (one minute).
 	$(BIN)/python -m benchmarks --quick
+
+bench-conversations: $(VENV)/installed-bench ## Measure 500 conversations at once (two minutes).
+	$(BIN)/python -m benchmarks.conversations
 
 bench-page: $(VENV)/installed ## Write the page on performance anew from the newest results.
 	$(BIN)/python -m benchmarks.page
