@@ -183,7 +183,8 @@ class _Line:
             if hearing in done:
                 return hearing.result()
             code, reason = telling.result()
-            await self._bounded({"type": "websocket.close", "code": code, "reason": reason[:LONGEST_REASON]})
+            async with asyncio.timeout(SLOWEST_SECONDS):
+                await self._send({"type": "websocket.close", "code": code, "reason": reason[:LONGEST_REASON]})
             return code == GOOD_BYE
         except TimeoutError:
             scope["extensions"]["palace.drop"]["now"]()
@@ -206,9 +207,8 @@ class _Line:
         beat_at = loop.time() + HEARTBEAT_SECONDS
         while True:
             messages = await listener.next(max(0.0, beat_at - loop.time()))
-            for message in messages:
-                for copy in copies(message):
-                    await self._say(copy)
+            if messages:
+                await self._say(*(copy for message in messages for copy in copies(message)))
             if not messages and listener.is_over:
                 return CLOSED.get(listener.why) or (GOOD_BYE, self._room.state.shutdown_reason)
             if loop.time() >= beat_at:
@@ -231,8 +231,7 @@ class _Line:
     async def _tell_presence(self) -> None:
         """That the PAL is there: not a part of what happens, so without a number (contract 3.4)."""
         if not self._room.state.is_over:
-            for who in ("replica", "pal"):
-                await self._say(self._system(f"{who}_present"))
+            await self._say(*(self._system(f"{who}_present") for who in ("replica", "pal")))
 
     def _system(self, what: str) -> dict[str, Any]:
         return {
@@ -242,12 +241,11 @@ class _Line:
             "timestamp": self._rooms.now(),
         }
 
-    async def _say(self, message: Any) -> None:
-        await self._bounded({"type": "websocket.send", "text": orjson.dumps(message).decode()})
-
-    async def _bounded(self, message: Message) -> None:
+    async def _say(self, *messages: Any) -> None:
+        """Raises TimeoutError when the client does not take them."""
         async with asyncio.timeout(SLOWEST_SECONDS):
-            await self._send(message)
+            for message in messages:
+                await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
 
     # --- In -----------------------------------------------------------------------------------------------------------
 
