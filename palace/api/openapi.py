@@ -34,8 +34,8 @@ DESCRIPTION = (
     "An open, self-hosted server for the Tavus Developer API. An independent implementation, "
     "not affiliated with Tavus. Paths with the older nouns (persona, replica) serve the same objects in older words. "
     "Any request may also be answered with 408, 429, 500, 503 or 504, whose body is an Error. What is for operators "
-    "(/healthz, /readyz, /metrics) and the stream of changes (/_palace/changes, text/event-stream) "
-    "are no part of this document."
+    "(/healthz, /readyz, /metrics), the stream of changes (/_palace/changes, text/event-stream), and the pages and "
+    "WebSockets of conversations (/c/{conversation_id} and /c/{conversation_id}/ws) are no part of this document."
 )
 
 
