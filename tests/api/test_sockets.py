@@ -329,7 +329,7 @@ def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(s
         with line(call, t=token, participant=own) as it, line(call, t=token, participant="ann"):
             it.next()
             it.cut()
-            time.sleep(0.5)
+            time.sleep(1.5)
             advance(client, 61 - 35)
             with line(call, t=token, participant=own):
                 advance(client, 35)
@@ -339,7 +339,7 @@ def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(s
         with line(call, key=KEY, participant=own) as it:
             it.next()
             it.cut()
-            time.sleep(0.5)
+            time.sleep(1.5)
             with line(call, t=token, participant=own) as again:
                 again.next()
 
