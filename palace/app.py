@@ -53,7 +53,7 @@ from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
 from palace.starting_over import start_of
 from palace.storage import Store
-from palace.talking import Deliver, ModelOf, Rooms, Seeing, Think
+from palace.talking import Deliver, ModelOf, Rooms, Seeing, Think, Waking
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.webhooks import keep_delivering
 from palace.workers import Worker, supervise
@@ -295,7 +295,7 @@ def _beside(services: Services, rooms: Rooms) -> Iterator[Coroutine[Any, Any, No
     yield keep_delivering(services)
     yield keep_forgetting(services)
     yield keep_wiping(services)
-    yield rooms.keep_talking()
+    yield Waking(rooms, services).keep_talking()
     if services.rates is not None and services.store.is_shared:
         yield keep_sharing(services.rates, services.store.share_rates, lambda: services.clock.now().timestamp())
 

@@ -13,6 +13,7 @@ from palace.talking.room import Gone, Room
 from palace.talking.rooms import BY_HTTP, POST_CALL, Rooms
 from palace.talking.seeing import Seeing
 from palace.talking.thinking import Think
+from palace.talking.waking import Waking
 
 __all__ = [
     "BY_HTTP",
@@ -27,5 +28,6 @@ __all__ = [
     "Rooms",
     "Seeing",
     "Think",
+    "Waking",
     "keep",
 ]

@@ -16,7 +16,7 @@ import structlog
 from palace.clock import timestamp
 from palace.conversation import Command, Event, react, script_of
 from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
-from palace.conversation.events import Lost, LostTouch, ModelSpoke, TimeCame, What
+from palace.conversation.events import Lost, ModelSpoke, What
 from palace.conversation.state import state_of, stored_state
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
@@ -34,16 +34,11 @@ KIND = "conversation"
 POST_CALL = "post_call_action"
 JOB_BYTES = 7
 """of the number of a job, which fits an integer of the store"""
-LOOK_EVERY_SECONDS = 0.25
-MOST_DUE = 10_000
 AT_LEAST_AHEAD = 1000
 """So far the numbers of app messages jump when a room is read anew while the PAL was speaking: those of messages that
 were not stored are not given again."""
 REST_SECONDS = 60.0
 """So long a room stays in memory that nobody listens to."""
-EVER = "9999"
-ENDINGS = ("call", "left", "absent")
-"""Timers after which there is nothing left to take over."""
 BROKEN_SECONDS = 30.0
 """So long a person whose line is broken may take to come back."""
 BY_HTTP = "(http)"
@@ -173,7 +168,7 @@ class Rooms:
             while True:
                 if room.is_stale:
                     await self._renew(room, await self._read(room.place))
-                lost = [Lost()] if self._is_lost(room) and not self._services.store.is_shared else []
+                lost = [Lost()] if self.is_lost(room) and not self._services.store.is_shared else []
                 commands = self._reacted(room, [*lost, *happened])
                 try:
                     await self._store(room, commands)
@@ -201,7 +196,7 @@ class Rooms:
         room.moved = asyncio.Event()
 
     @staticmethod
-    def _is_lost(room: Room) -> bool:
+    def is_lost(room: Room) -> bool:
         """Whether something is under way that nobody here carries out."""
         thinking, calls = room.state.thinking, room.state.calls
         return (thinking is not None and thinking.inference_id not in room.doing) or any(
@@ -318,43 +313,9 @@ class Rooms:
         with suppress(Gone):
             await self.happen(await self.room(Place(document, id, owner)), what)
 
-    # --- Time ---------------------------------------------------------------------------------------------------------
+    # --- Others, and rest ---------------------------------------------------------------------------------------------
 
-    async def keep_talking(self) -> None:
-        """Let happen what is to happen by itself, until cancelled; first what a process that is gone left open."""
-        begun = self.is_shared  # Then others may be at work: what is theirs is left until it is late.
-        try:
-            while True:
-                try:
-                    if begun:
-                        await self._wake_all(self._now())
-                    else:
-                        await self._take_over()
-                        begun = True
-                    if self.is_shared:
-                        await self._hear_of_others()
-                    self._clear_up()
-                except Exception as error:  # Whatever it is, time goes on.
-                    cause = None if isinstance(error, StorageFailure) else error
-                    log.error("could not look after conversations", problem=str(error), exc_info=cause)
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-        finally:
-            tasks = [task for room in self._rooms.values() for task in room.doing.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _take_over(self) -> None:
-        """Another process held all lines before: who does not come back has left."""
-        for due in await self._services.store.reading.conversations.due(EVER, MOST_DUE):
-            with suppress(Gone):
-                room = await self.room(Place(*due))
-                people = [one for one in room.state.people if one != BY_HTTP and one not in room.visitors]
-                if people:
-                    await self.happen(room, *(LostTouch(one, BROKEN_SECONDS) for one in people))
-                await self._wake(room)
-
-    async def _hear_of_others(self) -> None:
+    async def hear_of_others(self) -> None:
         """Take over what other servers stored of the conversations that are in memory here."""
         known = {document: room.number for document, room in self._rooms.items() if not room.lock.locked()}
         for document in await self._services.store.reading.conversations.moved(known) if known else ():
@@ -367,22 +328,16 @@ class Rooms:
                         for listener in room.listeners:
                             listener.end("gone")
 
-    async def _wake_all(self, until: str) -> None:
-        for due in await self._services.store.reading.conversations.due(until, MOST_DUE):
-            with suppress(Gone):
-                await self._wake(await self.room(Place(*due)))
-
-    async def _wake(self, room: Room) -> None:
-        now = self.now()
-        due = [TimeCame(timer) for timer, at in sorted(room.state.timers.items(), key=lambda one: one[1]) if at <= now]
-        if any(one.timer in ENDINGS for one in due) or (due and not self._is_lost(room)):
-            await self.happen(room, *due)
-        elif self._is_lost(room):
-            await self.happen(room, Lost())
-
-    def _clear_up(self) -> None:
+    def clear_up(self) -> None:
         """Let go of rooms that nobody listens to."""
         before = self._services.clock.monotonic() - REST_SECONDS
         for document, room in list(self._rooms.items()):
             if not (room.listeners or room.doing or room.lock.locked()) and room.touched_at < before:
                 del self._rooms[document]
+
+    async def let_go(self) -> None:
+        """End what is being done for all conversations; whoever takes over does it anew."""
+        tasks = [task for room in self._rooms.values() for task in room.doing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
