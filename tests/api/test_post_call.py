@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from palace.jobs.runner import LEASE_SECONDS
 from tests.api.test_fetching_tls import certificate
 from tests.receiver import Receiver, receiver
 from tests.serving import Palace
@@ -96,8 +97,8 @@ def held(api: httpx.Client, tool: str, *texts: str, **members: Any) -> str:
     return conversation
 
 
-def executed(api: httpx.Client, conversation: str) -> Any:
-    [event] = once(lambda: events(api, conversation, EXECUTED))
+def executed(api: httpx.Client, conversation: str, seconds: float = 30) -> Any:
+    [event] = once(lambda: events(api, conversation, EXECUTED), seconds)
     return event
 
 
@@ -241,7 +242,9 @@ def test_after_a_crash_between_the_call_and_the_commit_it_is_called_again_under_
             first.kill()
         is_dead.set()
         with talking_palace(data, pem, model) as second, second.client() as client:
-            event = executed(client, conversation)
+            event = executed(
+                client, conversation, LEASE_SECONDS * 3
+            )  # Where others may be at work, that is waited for.
         assert (event["status"], event["response"]) == ("success", "saved")
         ids = [json.loads(one.body)["id"] for one in tools.asked]
         assert len(ids) == 2

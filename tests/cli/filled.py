@@ -13,6 +13,7 @@ from tests.media import jpeg
 from tests.receiver import receiver
 from tests.serving import STOCK_FACE, Palace, start_palace
 from tests.sites import site
+from tests.talks import begin, end, say
 
 SECRET = "sk-5f2d9c-of-the-model"
 
@@ -24,8 +25,9 @@ def make_filled(data: Path) -> None:
 
 
 def fill(server: Palace) -> None:
-    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file, a
-    callback that arrived.
+    """Objects of several kinds, a deleted one, a draft, a claimed name, an answer under a key, a face with its file.
+
+    And a callback that arrived, and a conversation that is over.
     """
     llm = {"model": "m", "base_url": "https://llm.example.org/v1", "api_key": SECRET}
     body: dict[str, Any] = {"system_prompt": "Grüße aus München 🌃", "default_face_id": STOCK_FACE}
@@ -48,7 +50,10 @@ def fill(server: Palace) -> None:
         assert client.patch(f"/v2/pals/{ids[1]}/draft", json=patch).status_code == 200
         assert client.delete(f"/v2/pals/{ids[2]}").is_success
         tool = client.post("/v2/tools", json={"name": "price", "description": "Tells the price."}).json()["tool_id"]
-        assert client.post("/v2/pals", json={**body, "pal_name": "Tells prices", "tool_ids": [tool]}).is_success
+        teller = client.post("/v2/pals", json={**body, "pal_name": "Tells prices", "tool_ids": [tool]}).json()["pal_id"]
+        conversation = begin(client, teller)
+        say(client, conversation, "What is a room?")
+        end(client, conversation)
         url = pictures.url("/portrait.jpg", "127.0.0.1")
         wanted = {"train_image_url": url, "voice_name": "calm-alto", "face_name": "Porter"}
         finished(client, created(client, **wanted, callback_url=there.url("/?token=t")))

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from palace.etags import content_etag
-from palace.storage import Listing, SqliteStore, StorageFailure
+from palace.storage import Listing, Record, SqliteStore, StorageFailure
 from palace.storage.migrate import migrations
 from tests.generic.stored import check_indexes
 from tests.inside import inside
@@ -188,3 +188,33 @@ def test_in_an_old_file_a_face_is_found_by_its_model_and_a_pal_uses_it(fourth):
         users = palace.run(links.users("face", STOCK_FACE, MINE))
         assert [user.id for user in users][:2] == ["p00000000001", "p00000000003"]
         assert "p00000000101" not in [user.id for user in users]
+
+
+# --- Conversations ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_seventh_schema_takes_conversations_and_keeps_everything_else(fourth):
+    with closing(apsw.Connection(str(fourth / DATABASE))) as file:
+        file.create_scalar_function("fold", str.casefold, deterministic=True)
+        for number, script in migrations()[4:7]:
+            file.execute(script)
+            file.pragma("user_version", number)
+    with closing(sqlite3.connect(fourth / DATABASE)) as file:
+        names = [name for (name,) in rows(file, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+        before = {name: rows(file, f"SELECT * FROM {name}") for name in names}
+        assert "conversations" not in names
+    with opened(fourth) as file:
+        assert {name: rows(file, f"SELECT * FROM {name}") for name in before} == before
+    fourth.rename(fourth.parent / "inside")
+    with inside(fourth.parent) as palace:
+
+        async def begin(tx):
+            document = await tx.insert(Record("conversation", "c1", MINE, 1, "t", "t", b"{}"))
+            await tx.conversations.add(document, None, b"state", b"script", b"given")
+            await tx.conversations.add_words(document, MINE, ["night"])
+            return document
+
+        document = palace.run(palace.services.store.transact(begin))
+        reading = palace.services.store.reading.conversations
+        assert palace.run(reading.get(document)) == (0, b"state", b"script", b"given")
+        assert palace.run(reading.search(MINE, ["ni"], 10, Listing())).total_count == 1

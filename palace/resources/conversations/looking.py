@@ -26,7 +26,7 @@ MOST_CURSOR = 1 << 53
 BEFORE_ALL = -1
 MOST_WORDS_SOUGHT = 16
 MOST_LOOKED_AT = 5_000
-"""Of conversations that have a word, so many are looked at: 20 to 50 ms on SQLite."""
+"""Of conversations that have a word, so many are looked at: 30 to 50 ms on SQLite."""
 
 
 # --- Handlers ---------------------------------------------------------------------------------------------------------
