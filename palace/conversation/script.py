@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -95,14 +96,17 @@ class Script:
         return next(roots, self.objectives[0] if self.objectives else None)
 
 
-_SCRIPT = TypeAdapter(Script)
+@cache
+def _form() -> TypeAdapter[Script]:
+    """Built when it is first needed: that takes as long as everything else of this package."""
+    return TypeAdapter(Script)
 
 
 def script_of(stored: bytes) -> Script:
     """The script as it was stored; members that it does not have yet have their defaults."""
-    return _SCRIPT.validate_json(stored)
+    return _form().validate_json(stored)
 
 
 def stored_script(script: Script) -> bytes:
     """The script as JSON."""
-    return _SCRIPT.dump_json(script)
+    return _form().dump_json(script)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -114,14 +115,17 @@ class State:
         return min(self.timers.values(), default=None)
 
 
-_STATE = TypeAdapter(State)
+@cache
+def _form() -> TypeAdapter[State]:
+    """Built when it is first needed: that takes as long as everything else of this package."""
+    return TypeAdapter(State)
 
 
 def state_of(stored: bytes) -> State:
     """The state as it was stored; members that it does not have yet have their defaults."""
-    return _STATE.validate_json(stored)
+    return _form().validate_json(stored)
 
 
 def stored_state(state: State) -> bytes:
     """The state as JSON."""
-    return _STATE.dump_json(state)
+    return _form().dump_json(state)
