@@ -1,8 +1,13 @@
 """`palace chat` in a terminal: typing, streaming, Ctrl-C and Ctrl-D."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cli.terminal import CTRL_C, CTRL_D, terminal
+from tests.serving import Palace, start_palace
+
+SAMPLE_PAL = "pcb7a34da5fe"
 
 PROMPT = r"\n> "
 LONG = " ".join(f"word{number}" for number in range(17))
@@ -33,16 +38,25 @@ def test_a_person_types_and_ctrl_d_ends_the_conversation(palace, api, pal):
     assert ended(api, pal) == ["end_conversation_endpoint_hit"]
 
 
-def test_ctrl_c_interrupts_the_pal_and_the_conversation_goes_on(palace, api, pal):
-    with terminal(palace, "chat", pal) as screen:
+@pytest.fixture
+def slow(tmp_path) -> Iterator[Palace]:
+    """A server whose model takes its time."""
+    script = tmp_path / "script.yaml"
+    script.write_text(f'{{tokens_per_second: 10, rules: [{{when: everything, say: "{LONG}"}}, {{say: "Briefly."}}]}}')
+    with start_palace(tmp_path / "data", PALACE_SCRIPTED_MODEL=str(script)) as running:
+        yield running
+
+
+def test_ctrl_c_interrupts_the_pal_and_the_conversation_goes_on(slow):
+    with terminal(slow, "chat", SAMPLE_PAL) as screen:
         screen.until("> ")
         screen.type("Tell me everything.\n")
-        screen.until("I am a scripted")
+        screen.until("word2")
         screen.type(CTRL_C)
         screen.until(r"\[interrupted\]")
         screen.until(PROMPT)
-        screen.type("And briefly?\n")
-        screen.until("You said: “And briefly")
+        screen.type("And then?\n")
+        screen.until("Briefly.")
         screen.until(PROMPT)
         screen.type(CTRL_D)
         assert screen.ended() == 0
