@@ -118,8 +118,9 @@ def _seedlings(seed: Any, resources: Sequence[Resource], problems: list[str]) ->
 
 
 def has_objects(resource: Resource) -> bool:
-    """Whether it is a kind of objects of their own: not a registry, not a part of other objects."""
-    return any((endpoint.method, endpoint.path) == ("GET", "/{id}") for endpoint in resource.endpoints)
+    """Whether it is a kind of objects that people write: no registry, no part of other objects, nothing that happens."""
+    paths = {(endpoint.method, endpoint.path) for endpoint in resource.endpoints}
+    return ("GET", "/{id}") in paths and any(method == "PATCH" for method, _ in paths)
 
 
 def _collections(resource: Resource) -> Iterator[str]:
