@@ -118,7 +118,7 @@ def _seedlings(seed: Any, resources: Sequence[Resource], problems: list[str]) ->
 
 
 def has_objects(resource: Resource) -> bool:
-    """Whether it is a kind of objects that people write: no registry, no part of other objects, nothing that happens."""
+    """Whether people write such objects: it is no registry, no part of other objects, and nothing that happens."""
     paths = {(endpoint.method, endpoint.path) for endpoint in resource.endpoints}
     return ("GET", "/{id}") in paths and any(method == "PATCH" for method, _ in paths)
 
