@@ -136,7 +136,7 @@ def test_whoever_asks_the_model_for_secrets_gets_none(stage):
     asked = json.dumps(stage.model.asked).encode()
     assert leaks({"answers": b"".join(stage.answers), "the model": asked}, [*SECRETS, KEY]) == []
     [call] = calls(stage.api, conversation)
-    assert "authorization" not in call["request"]["headers"]
+    assert call["request"]["headers"].get("authorization", "********") == "********"
     assert stage.outside.asked[-1].headers["authorization"].startswith("Basic "), "the tool itself has it"
 
 

@@ -79,6 +79,7 @@ def test_over_a_line_that_breaks_again_and_again_nothing_is_lost_and_nothing_com
         listening = asyncio.create_task(client.keep_listening(proxy.port))
         path = f"/v2/conversations/{call['conversation_id']}/respond"
         for number in range(TURNS):
+            await until(lambda number=number: client.times > number)  # It is there again before it is cut again.
             await asyncio.to_thread(api.post, path, json={"text": f"Question {number}"})
             proxy.reset()
         proxy.mode = "pass"
