@@ -23,6 +23,7 @@ from tests.media import jpeg
 from tests.serving import Palace, start_palace
 from tests.sites import site
 
+SAMPLE_PAL = "pcb7a34da5fe"
 HOSTILE = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title='taken over'\">"
 
 
@@ -75,8 +76,17 @@ def test_a_person_is_greeted_says_something_and_is_answered(page, api, new_pal):
     assert page.console() == []
 
 
-def test_what_is_written_grows_while_it_is_and_the_pal_is_seen_to_think_before(page, api, new_pal):
-    visit(page, begun(api, new_pal()))
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of a server whose model takes its time."""
+    script = tmp_path / "script.json"
+    script.write_text('{"tokens_per_second": 10, "rules": [{"say": "There are many words in all that I could tell."}]}')
+    with start_palace(tmp_path / "data", PALACE_SCRIPTED_MODEL=str(script)) as running, running.client() as client:
+        yield client
+
+
+def test_what_is_written_grows_while_it_is_and_the_pal_is_seen_to_think_before(page, slow):
+    visit(page, begun(slow, SAMPLE_PAL))
     wait(page, lambda: status(page) == "Connected")
     page.driver.execute_script("""
         window.seen = {lengths: new Set(), thought: false};
