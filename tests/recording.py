@@ -31,7 +31,7 @@ CLIENTS = {
 
 REQUEST = re.compile(
     r"\] request +client=(?P<client>'[^']*'|\S*) +method=(?P<method>[A-Z]+) "
-    r".* route=(?P<route>/\S*) +status=(?P<status>\d+)$"
+    r".* route=(?P<route>/v2/(?!media/)\S*) +status=(?P<status>\d+)$"
 )
 
 Observed = dict[str, dict[str, list[int]]]

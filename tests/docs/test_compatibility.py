@@ -14,8 +14,8 @@ from tests.recording import ANYBODY, CLIENTS, RECORDED, observed_in, together
 
 ROOT = Path(__file__).parents[2]
 ROWS = [*DIFFERENCES["differs"], *DIFFERENCES["more"]]
-FAILURES = {500, 503}
-"""Answers of a server that is broken on purpose; no operation announces them."""
+FAILURES = {408, 429, 500, 503, 504}
+"""Answers of a server that is broken on purpose, or asked for too much; no operation announces them."""
 OPERATIONS = {
     f"{endpoint.method} /v2/{collection}{endpoint.path}": (resource, endpoint)
     for resource in RESOURCES
