@@ -15,7 +15,7 @@ from palace.conversation.events import EndAsked
 from palace.etags import tags_in
 from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
 from palace.resources.conversations.looking import LOOKING, SEARCH, list_or_search
-from palace.resources.conversations.making import create
+from palace.resources.conversations.making import RECEIPT, create
 from palace.resources.conversations.request import schema
 from palace.resources.conversations.talking import TALKING
 from palace.resources.members import CallbackUrl
@@ -118,6 +118,19 @@ UNKNOWN = "`Invalid conversation_id`: unknown, or not yours."
 ALIASES = aliases({"pal_id": "persona_id", "face_id": "replica_id"})
 VERBOSE = Parameter("verbose", {"type": "boolean"}, "`true`: with what happened in it, and why it ended.")
 
+RECEIPT_SCHEMA: dict[str, Any] = {
+    "title": "newConversationReceipt",
+    "type": "object",
+    "required": list(RECEIPT),
+    "properties": {
+        **dict.fromkeys(RECEIPT, TEXT),
+        "status": {"enum": ["active", "ended"]},
+        "face_id": TEXT_OR_NULL,
+        "replica_id": TEXT_OR_NULL,
+        "meeting_token": {**TEXT, "description": "Only with `require_auth`: opens the conversation."},
+    },
+}
+
 CONVERSATION = Resource(
     kind=KIND,
     names=Names(
@@ -138,6 +151,7 @@ CONVERSATION = Resource(
             answers={200: "How to come in.", 400: "What was sent is not valid; `message` tells why."},
             body="object",
             body_schema=schema(),
+            answer_schema=RECEIPT_SCHEMA,
             examples={"in writing": {"conversation_name": "Before the visit", "pal_id": "pa5ad6596ef5", "chat": True}},
             differs=(
                 "Both vocabularies are taken in one route and all four ids are answered: clients of every age send and "

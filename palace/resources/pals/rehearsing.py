@@ -194,7 +194,8 @@ async def list_all(resource: Resource, call: Call, services: Services) -> Reply:
     if await services.store.reading.read(resource.kind, call.ids["id"], call.account.id) is None:
         raise resource.unknown()
     query = {**call.query, "pal": call.ids["id"]}
-    return await verbs.list_page(REHEARSAL, replace(call, query=query), services, style=LIST)
+    reply = await verbs.list_page(REHEARSAL, replace(call, query=query), services, style=LIST)
+    return replace(reply, is_spelled=True)  # A rehearsal has one spelling, whatever the route.
 
 
 async def read(resource: Resource, call: Call, services: Services) -> Reply:
@@ -205,7 +206,7 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
     reply = await verbs.read(REHEARSAL, wanted, services)
     if orjson.loads(reply.document)["pal_id"] != call.ids["id"]:
         raise REHEARSAL.unknown()
-    return reply
+    return replace(reply, is_spelled=True)
 
 
 async def delete_rehearsals(tx: Transaction, call: Call, services: Services) -> Sequence[Mapping[str, Any]]:
@@ -238,10 +239,9 @@ RECEIPT: dict[str, Any] = {
 WHOLE: dict[str, Any] = {"$ref": "#/components/schemas/Rehearsal"}
 FACTS = {stamp.name: dict(stamp.schema) for stamp in REHEARSAL.stamps if stamp.name not in LIST.left_out}
 ITEM: dict[str, Any] = {
-    "allOf": [
-        {"$ref": "#/components/schemas/RehearsalFields"},
-        {"type": "object", "required": ["rehearsal_id", *FACTS], "properties": {"rehearsal_id": TEXT, **FACTS}},
-    ]
+    "type": "object",
+    "required": ["rehearsal_id", *FACTS],
+    "properties": {"rehearsal_id": TEXT, **FACTS},
 }
 REHEARSAL_ID = Parameter(
     "rehearsal_id", {"type": "string", "minLength": 1, "example": "rh0a1b2c3d4e5"}, "Which one.", True
