@@ -279,13 +279,11 @@ class Rooms:
                 self._begin(room, command.tool_call_id, self._call(self, room, command))
             case StopModel():
                 task = room.doing.pop(command.inference_id, None)
-                if task is not None and task is not asyncio.current_task():
+                if task is not None:
                     task.cancel()
             case Close():
-                current = asyncio.current_task()
                 for task in room.doing.values():
-                    if task is not current:
-                        task.cancel()
+                    task.cancel()
                 room.doing.clear()
             case _:
                 """Stored and told already."""
