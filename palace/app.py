@@ -276,11 +276,12 @@ async def _prepared(settings: Settings, services: Services) -> Greeting:
     if services.vault.has_older_keys:
         log = structlog.get_logger("palace")
         log.warning("older master keys are in use: stop the server and run `palace keys rotate-master` to drop them")
+    async with services.store.turn():
+        greeting = Greeting(services.url, *await prepare(settings, services))
     if services.models.otherwise != DEFAULT:
         log = structlog.get_logger("palace")
         log.info("models that --models does not name are played by another", model=services.models.otherwise)
-    async with services.store.turn():
-        return Greeting(services.url, *await prepare(settings, services))
+    return greeting
 
 
 def _log_end(task: "asyncio.Task[None]") -> None:

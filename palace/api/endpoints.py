@@ -26,9 +26,9 @@ from palace.api.bodies import (
 from palace.api.idempotency import answered_once
 from palace.api.streams import send_stream
 from palace.call import Call, Reply
-from palace.errors import BadRequest, ClientError, Detail, MalformedPatch, MethodNotAllowed, PatchDoesNotFit
+from palace.errors import BadRequest, ClientError, Detail, KeyInUse, MalformedPatch, MethodNotAllowed, PatchDoesNotFit
 from palace.resource import Endpoint, Resource, Services
-from palace.storage import StorageFailure
+from palace.storage import AnswerTaken, StorageFailure
 from palace.verbs.queries import checked_comment
 from palace.vocabulary import Aliases, AmbiguousAlias, Words, canonical_document, canonical_patch
 
@@ -88,8 +88,11 @@ class ResourcePath:
         if reply.events is None:
             await send_reply(reply, self._words, send)
             return
-        async with reply.events as texts:
-            await send_stream(texts, scope, receive, send, partial(self._is_open, headers))
+        try:
+            async with reply.events as texts:
+                await send_stream(texts, scope, receive, send, partial(self._is_open, headers))
+        except AnswerTaken as error:  # Nothing was sent yet, and nothing has happened.
+            raise KeyInUse from error
 
     async def _is_open(self, headers: Headers) -> bool:
         """Whether the key of a request has not been revoked meanwhile."""

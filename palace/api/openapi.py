@@ -59,8 +59,18 @@ def build_openapi(resources: Sequence[Resource], settings: Settings) -> Schema:
         "paths": paths,
         "components": {
             "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
-            "schemas": schemas,
+            "schemas": _in_use(schemas, paths),
         },
+    }
+
+
+def _in_use(schemas: Schema, paths: Schema) -> Schema:
+    """Without the `…Fields` of documents that no client writes."""
+    said = str(schemas) + str(paths)
+    return {
+        name: schema
+        for name, schema in schemas.items()
+        if not name.endswith("Fields") or f"{COMPONENTS}{name}'" in said
     }
 
 
@@ -99,15 +109,13 @@ def _id_member(resource: Resource, is_legacy: bool) -> str:
 
 
 def _add_schemas(resource: Resource, is_legacy: bool, schemas: Schema) -> None:
-    """The document as it is read, and, where clients send one, `…Fields`: the part of it that they write."""
+    """The document as it is read, and `…Fields`: the part of it that clients write."""
     fields = resource.model.model_json_schema(ref_template=COMPONENTS + "{model}", schema_generator=_Untitled)
     schemas.update(fields.pop("$defs", {}))
     if is_legacy:
         fields = _in_legacy_words(fields, schemas, resource.aliases)
     name = _name(resource, is_legacy)
-    # What has no operations of its own is written by those of another kind.
-    if not resource.endpoints or any(endpoint.body == "document" for endpoint in resource.endpoints):
-        schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
+    schemas[f"{name}Fields"] = {**fields, "title": f"{name}Fields"}
     stamped: Schema = {_id_member(resource, is_legacy): {"type": "string", "readOnly": True}}
     spelled = resource.aliases.legacy if is_legacy else {}
     stamped |= {spelled.get(stamp.name, stamp.name): {**stamp.schema, "readOnly": True} for stamp in resource.stamps}

@@ -7,10 +7,10 @@ it (docs/decisions/0025-conversations.md).
 from palace.talking.delivering import Deliver
 from palace.talking.given import Given, Place
 from palace.talking.keeping import keep
-from palace.talking.listeners import Listener
+from palace.talking.listeners import Listener, Message
 from palace.talking.models import ModelOf
 from palace.talking.room import Gone, Room
-from palace.talking.rooms import BY_HTTP, POST_CALL, Rooms
+from palace.talking.rooms import BY_HTTP, POST_CALL, Also, Rooms
 from palace.talking.seeing import Seeing
 from palace.talking.thinking import Think
 from palace.talking.waking import Waking
@@ -18,10 +18,12 @@ from palace.talking.waking import Waking
 __all__ = [
     "BY_HTTP",
     "POST_CALL",
+    "Also",
     "Deliver",
     "Given",
     "Gone",
     "Listener",
+    "Message",
     "ModelOf",
     "Place",
     "Room",

@@ -5,7 +5,7 @@ then, the room is read anew, and the brain reacts once more.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -45,6 +45,10 @@ BY_HTTP = "(http)"
 """The one person that all plain requests of a conversation are; it has no line that it could lose."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
+
+
+Also = Callable[[Transaction], Awaitable[None]]
+"""What is stored with a step that its cause alone knows of."""
 
 
 class Doing(Protocol):
@@ -152,18 +156,19 @@ class Rooms:
 
     # --- One step -----------------------------------------------------------------------------------------------------
 
-    async def happen(self, room: Room, *happened: What) -> None:
-        """Something happened: react, store what follows, tell it, and have it done.
+    async def happen(self, room: Room, *happened: What, also: Also | None = None) -> None:
+        """Something happened: react, store what follows and what else is to be stored with it, tell it, and have it
+        done.
 
         A step that was begun is carried through, whoever waits for it goes away meanwhile. Raises Gone, and
         StorageFailure when nothing of it is stored; then it has not happened.
         """
-        step = asyncio.create_task(self._step(room, happened))
+        step = asyncio.create_task(self._step(room, happened, also))
         self._steps.add(step)
         step.add_done_callback(self._steps.discard)
         await asyncio.shield(step)
 
-    async def _step(self, room: Room, happened: Sequence[What]) -> None:
+    async def _step(self, room: Room, happened: Sequence[What], also: Also | None) -> None:
         async with room.lock:
             while True:
                 if room.is_stale:
@@ -171,7 +176,7 @@ class Rooms:
                 lost = [Lost()] if self.is_lost(room) and not self._services.store.is_shared else []
                 commands = self._reacted(room, [*lost, *happened])
                 try:
-                    await self._store(room, commands)
+                    await self._store(room, commands, also)
                 except Stale:
                     room.is_stale = True
                 except BaseException:
@@ -223,7 +228,7 @@ class Rooms:
             room.moved.set()
             room.moved = asyncio.Event()
 
-    async def _store(self, room: Room, commands: Sequence[Command]) -> None:
+    async def _store(self, room: Room, commands: Sequence[Command], also: Also | None) -> None:
         state, wake_at = stored_state(room.state), room.state.wake_at
         due = None if wake_at is None else timestamp(datetime.fromtimestamp(wake_at, UTC))
         is_over = any(isinstance(command, Close) for command in commands)
@@ -233,6 +238,8 @@ class Rooms:
             await keep(tx, room.place, room.number + 1, commands, room.state.seq, room.given, self._services)
             if is_over:
                 await self._end(tx, room)
+            if also is not None:
+                await also(tx)
 
         await self._services.store.transact(write)
         room.number += 1

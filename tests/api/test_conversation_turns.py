@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.wire import REPLAYED, keyed, refused
 from tests.lines import Frame, begun, is_utterance, line
 
 
@@ -38,3 +39,34 @@ def test_a_tool_that_the_client_carries_out_is_told(api, new_pal, new_tool, inli
     result = {"tool_call_id": call["tool_call_id"], "output": "Two are free."}
     api.post(f"{path}/messages", json={"event_type": "conversation.tool_result", "properties": result})
     assert turn(api, conversation, 20)["status"] == "ready"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_what_is_said_twice_under_one_key_is_heard_once(api, new_pal, accept):
+    path = f"/v2/conversations/{begun(api, new_pal())['conversation_id']}"
+    once = {"idempotency-key": f"say-{path}", "accept": accept}
+    api.post(f"{path}/respond", json={"text": "Hello?"}, headers=once)
+    again = api.post(f"{path}/respond", json={"text": "Hello?"}, headers=once)
+    assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
+    told = api.get(f"{path}/respond", params={"timeout_s": 20}).json()
+    assert told["turn_idx"] == again.json()["turn_idx"], "what is repeated names the turn that was begun"
+    assert len(said_by_people(api, path)) == 1
+    refused(api.post(f"{path}/respond", json={"text": "Other."}, headers=once), 422)
+
+
+def test_an_app_message_sent_twice_under_one_key_happens_once(api, new_pal):
+    path = f"/v2/conversations/{begun(api, new_pal())['conversation_id']}"
+    message = {"event_type": "conversation.respond", "properties": {"text": "Hello?"}}
+    sent = [api.post(f"{path}/messages", json=message, headers=keyed(f"send-{path}")) for _ in range(2)]
+    assert REPLAYED in sent[1].headers
+    assert sent[1].json()["seq"] <= sent[0].json()["seq"], "the number is that of when it was taken"
+    api.get(f"{path}/respond", params={"timeout_s": 20})
+    assert len(said_by_people(api, path)) == 1
+
+
+def said_by_people(api: httpx.Client, path: str) -> list[Any]:
+    """The utterances of people."""
+    found = api.get(f"{path}/messages").json()["data"]
+    return [
+        one for one in found if one["event_type"] == "conversation.utterance" and one["properties"]["role"] == "user"
+    ]

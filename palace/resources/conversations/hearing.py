@@ -1,7 +1,7 @@
 """What a person who talks by plain HTTP gets to hear: a turn once it is over, or what happens while it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -11,7 +11,7 @@ from palace.conversation.events import Joined, Said
 from palace.conversation.state import OpenCall
 from palace.conversation.wire import copies
 from palace.resource import Document
-from palace.talking import BY_HTTP, Listener, Room, Rooms
+from palace.talking import BY_HTTP, Also, Listener, Message, Room, Rooms
 
 MOST_SECONDS = 25
 """Shorter than what proxies and the server itself give a request."""
@@ -50,6 +50,15 @@ async def told_turn(rooms: Rooms, room: Room, seconds: float = 0) -> bytes:
     async with room.lock:
         status, began = _status(room, turn_idx), room.state.turn_began
         messages = await rooms.messages(room, began)
+    return _turn_as_json(room, turn_idx, status, messages)
+
+
+def begun_turn(room: Room) -> bytes:
+    """The newest turn as JSON, as it is when somebody has just spoken."""
+    return _turn_as_json(room, room.state.turn_idx, "pending", ())
+
+
+def _turn_as_json(room: Room, turn_idx: int, status: str, messages: Sequence[Message]) -> bytes:
     said: Document = {
         "conversation_id": room.place.id,
         "turn_idx": turn_idx,
@@ -83,7 +92,7 @@ def _is_for_client(room: Room, call: OpenCall) -> bool:
     return not call.is_late and call.on_resolve != "add_to_context" and not (tool is not None and tool.is_api)
 
 
-def _speeches(messages: list[Any]) -> list[str]:
+def _speeches(messages: Sequence[Message]) -> list[str]:
     return [
         one["properties"]["speech"]
         for one in messages
@@ -111,12 +120,14 @@ async def _all(listener: Listener) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def turn_events(rooms: Rooms, room: Room, text: str, seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
+async def turn_events(
+    rooms: Rooms, room: Room, text: str, seconds: float, also: Also
+) -> AsyncIterator[AsyncIterator[bytes]]:
     """Say something: what happens until the PAL's turn is over, or the time is, and then the turn."""
     with rooms.lines.one_more(room.place.owner):
         await come_in(rooms, room)
         async with rooms.listening(room) as listener:
-            await rooms.happen(room, Said(text))
+            await rooms.happen(room, Said(text), also=also)
             yield _turn(rooms, room, listener, seconds)
 
 

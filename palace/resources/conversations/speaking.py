@@ -1,5 +1,6 @@
 """Talking by plain HTTP: for scripts, tests, and whoever has no WebSocket (docs/howto/talk.md)."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import orjson
@@ -11,11 +12,12 @@ from palace.conversation.heard import NotUnderstood, heard
 from palace.conversation.wire import copies
 from palace.errors import BadRequest, ClientError, Detail
 from palace.resource import Resource, Services
-from palace.resources.conversations.hearing import MOST_SECONDS, all_events, come_in, told_turn, turn_events
-from palace.talking import Gone, Place, Room, Rooms
+from palace.resources.conversations.hearing import MOST_SECONDS, all_events, begun_turn, come_in, told_turn, turn_events
+from palace.talking import Also, Gone, Place, Room, Rooms
 from palace.validation import Model, problems_of, refuse
 from palace.verbs.queries import whole_number
 from palace.verbs.reading import own
+from palace.verbs.writing import keep_answer
 
 MOST_SECONDS_OF_EVENTS = 600.0
 DIGITS = 15
@@ -46,18 +48,20 @@ class HasEnded(ClientError):
 async def respond(resource: Resource, call: Call, services: Services) -> Reply:
     """Say something, and wait for the PAL's turn: 200 with it, as far as it has come. Raises HasEnded.
 
-    As events, each app message of the turn comes as soon as it is there, and then the turn.
+    As events, each app message of the turn comes as soon as it is there, and then the turn. Whoever repeats it with the
+    same idempotency key is told of the turn that was begun then; GET tells the rest.
     """
     try:
         spoken = Spoken.model_validate(call.body)
     except ValidationError as error:
         raise refuse(problems_of(error)) from error
     rooms, room = await _room(resource, call, services)
+    also = _once(call, lambda: begun_turn(room), services)
     if call.wants_events:
         seconds = spoken.timeout_s if "timeout_s" in spoken.model_fields_set else MOST_SECONDS_OF_EVENTS
-        return Reply(events=turn_events(rooms, room, spoken.text, seconds))
+        return Reply(events=turn_events(rooms, room, spoken.text, seconds, also))
     await come_in(rooms, room)
-    await rooms.happen(room, Said(spoken.text))
+    await rooms.happen(room, Said(spoken.text), also=also)
     return Reply(200, await told_turn(rooms, room, min(spoken.timeout_s, MOST_SECONDS)))
 
 
@@ -94,9 +98,18 @@ async def send_message(resource: Resource, call: Call, services: Services) -> Re
         raise BadRequest(f"Bad Request. {error}", [Detail("invalid_message", str(error))]) from error
     rooms, room = await _room(resource, call, services)
     await come_in(rooms, room)
+
+    def sent() -> bytes:
+        return orjson.dumps({"seq": room.state.seq})
+
     if events:
-        await rooms.happen(room, *events)
-    return Reply(200, orjson.dumps({"seq": room.state.seq}))
+        await rooms.happen(room, *events, also=_once(call, sent, services))
+    return Reply(200, sent())
+
+
+def _once(call: Call, answer: Callable[[], bytes], services: Services) -> Also:
+    """What keeps the first answer to an idempotency key, with the step that is answered."""
+    return lambda tx: keep_answer(tx, call, Reply(200, answer()), services)
 
 
 async def list_messages(resource: Resource, call: Call, services: Services) -> Reply:
