@@ -24,6 +24,8 @@ class Rehearsal(Model):
     """The number of the draft."""
     pal_etag: str
     """The tag of what was rehearsed: a draft keeps it when it is published."""
+    parts_tag: str = ""
+    """What the tools, objectives and guardrails said that it names, in short."""
     suite_id: str | None = None
     suite_tag: str | None = None
     """What the suite said, in short: two suites with this tag say the same."""
@@ -45,6 +47,7 @@ EXAMPLE: Document = {
     "pal_revision": 3,
     "pal_draft": 1,
     "pal_etag": "6f1c7ac8b1f9d2e04a5b3c21",
+    "parts_tag": "9e0b7c5d3a1f2e4c6b8a0d1f",
     "suite_id": "rs0a1b2c3d4e5",
     "suite_tag": "1c1f0e7a9b3d5e7f9a1b3c5d",
     "conversation_id": None,

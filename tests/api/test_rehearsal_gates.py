@@ -164,6 +164,19 @@ def test_a_suite_that_changed_since_proves_nothing_any_more(client: httpx.Client
     assert publish(client, pal).status_code == 200
 
 
+def test_a_guardrail_that_was_edited_since_is_rehearsed_anew(client: httpx.Client, pal: str, suite: str) -> None:
+    rule = {"guardrail_name": "no_prices", "guardrail_prompt": "Never name a price."}
+    path = f"/v2/guardrails/{client.post('/v2/guardrails', json=rule).json()['uuid']}"
+    drafted(client, pal, MORNING, {"op": "add", "path": "/guardrail_ids", "value": [path.rpartition("/")[2]]})
+    rehearsed(client, pal, suite_id=suite, draft=True)
+    edited = client.patch(path, json=[replace("/guardrail_prompt", "Name any price.")])
+    assert edited.status_code == 200
+    [detail] = refused(publish(client, pal), 409)
+    assert "nor since a tool, objective or guardrail that it names was edited" in detail["problem"]
+    client.patch(path, json=[replace("/guardrail_prompt", rule["guardrail_prompt"])])
+    assert publish(client, pal).status_code == 200
+
+
 def test_a_suite_that_is_sent_and_says_the_same_is_proof(client: httpx.Client, pal: str) -> None:
     drafted(client, pal, MORNING)
     rehearsed(client, pal, suite=SUITE, draft=True)

@@ -16,6 +16,7 @@ from palace.call import Call, Reply
 from palace.errors import Detail, NoSuchGate, PreconditionFailed, RehearsalMissing
 from palace.etags import is_matched, tags_in
 from palace.resource import Document, Endpoint, Names, Reference, Resource, Services
+from palace.resources.conversations.casting import parts_of
 from palace.resources.rehearsal_suites import OWN, REHEARSAL_SUITE
 from palace.resources.rehearsals import KIND as REHEARSAL_KIND
 from palace.storage import Listing, Record, Transaction
@@ -119,28 +120,32 @@ async def store_if_rehearsed(
     return outcome
 
 
-def suite_tag(fields: Document) -> str:
-    """A short text for what a suite says; `fields` are what a client could write of it."""
-    said = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-    return blake2b(said, digest_size=TAG_BYTES).hexdigest()
+def tag_of(said: Mapping[str, Any]) -> str:
+    """A short text for what a suite says, as a client could write it; or the parts of a script (`parts_of`)."""
+    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+    return blake2b(text, digest_size=TAG_BYTES).hexdigest()
 
 
 async def _missing(tx: Transaction, pal: Record, gate: Document, wanted: Wanted) -> list[Detail]:
-    """What is missing, and how to make it good; nothing when a rehearsal of this very content is green."""
+    """What is missing, and how to make it good; nothing when a rehearsal of this very content is green, with the tools,
+    objectives and guardrails as they are."""
     suite = await tx.get(REHEARSAL_SUITE.kind, gate["suite_id"], pal.owner)
     if suite is None:
         text = f"The suite {gate['suite_id']} of the gate is deleted: restore it, name another one, or remove the gate."
         return [Detail("rehearsal_missing", text, facts={"suite_id": gate["suite_id"]})]
-    tag = suite_tag(REHEARSAL_SUITE.written_in(orjson.loads(suite.body)))
+    tag = tag_of(REHEARSAL_SUITE.written_in(orjson.loads(suite.body)))
     labels = {"pal": [pal.id], "pal_etag": [pal.etag], "suite_tag": [tag]}
     listing = Listing("own", "newest", MOST_LOOKED_AT, labels=labels)
-    found = [orjson.loads(body) for body in (await tx.links.search(REHEARSAL_KIND, pal.owner, listing)).bodies]
+    of_any_parts = [orjson.loads(body) for body in (await tx.links.search(REHEARSAL_KIND, pal.owner, listing)).bodies]
+    _, parts = await parts_of(orjson.loads(pal.body), tx, pal.owner)
+    found = [one for one in of_any_parts if one.get("parts_tag") == tag_of(parts)]
     if any(one["status"] == "completed" and one["pass_rate"] >= gate["pass_rate"] for one in found):
         return []
     facts = {"suite_id": suite.id, "pass_rate": gate["pass_rate"], "pal_etag": pal.etag}
     run = _how_to_run(pal.id, suite.id, wanted)
     if not found:
-        text = f"What is to go live has not been rehearsed with the suite {suite.id} as it is now. {run}"
+        since = ", nor since a tool, objective or guardrail that it names was edited" if of_any_parts else ""
+        text = f"What is to go live has not been rehearsed with the suite {suite.id} as it is now{since}. {run}"
         return [Detail("rehearsal_missing", text, facts=facts)]
     return [_not_green(found[0], gate, facts, run)]
 
@@ -223,7 +228,8 @@ REHEARSAL_GATE = Resource(
             "putRehearsalGate",
             "Set up the rehearsal gate of a PAL",
             "From now on publishing a draft, rolling back and reverting are refused with 409 unless a rehearsal of "
-            "that very content, with the suite as it is then, is green. A patch of the live PAL is not held up.",
+            "that very content, with the suite and all tools, objectives and guardrails as they are then, is green. A "
+            "patch of the live PAL is not held up.",
             put,
             answers={200: "The gate.", 400: f"{NO_PAL}; or there is no such suite."},
             body="document",

@@ -19,7 +19,7 @@ from palace.rehearsal.suite import MOST_RUNS
 from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services, value_at
 from palace.resources.conversations.casting import parts_of, script
 from palace.resources.conversations.request import NewConversation
-from palace.resources.pals.gates import suite_tag
+from palace.resources.pals.gates import tag_of
 from palace.resources.rehearsal_suites import OWN, REHEARSAL_SUITE
 from palace.resources.rehearsals import JOB, KIND, MOST_KEPT, REHEARSAL
 from palace.revisions.history import state_at
@@ -85,8 +85,9 @@ async def start(resource: Resource, call: Call, services: Services) -> Reply:
         "pal_revision": version.revision,
         "pal_draft": version.draft,
         "pal_etag": version.etag,
+        "parts_tag": tag_of(parts),
         "suite_id": new.suite_id,
-        "suite_tag": suite_tag(suite) if suite is not None and not held else None,
+        "suite_tag": tag_of(suite) if suite is not None and not held else None,
         "conversation_id": new.conversation_id,
         "runs": runs,
     }
