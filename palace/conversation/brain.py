@@ -1,8 +1,9 @@
 """One event at a time: what a conversation makes of it."""
 
-from palace.conversation.calls import fail_calls, model_answered, tool_answered, waited_long_enough
+from palace.conversation.calls import fail_calls, has_calls_out, model_answered, tool_answered, waited_long_enough
 from palace.conversation.commands import Close, Command, Report, StopModel
 from palace.conversation.events import (
+    AtWork,
     ContextAdded,
     ContextReplaced,
     EchoAsked,
@@ -50,7 +51,7 @@ TOO_SLOW = "The model did not finish in time."
 NO_ANSWER = "No answer came in time: nobody knows whether the call was carried out."
 AWAY = "away "
 """With the person's name behind it: the timer of somebody who may have left."""
-UNKNOWN_OUTCOME = "The server was restarted meanwhile: nobody knows whether the call was carried out."
+UNKNOWN_OUTCOME = "The server was stopped meanwhile: nobody knows whether the call was carried out."
 
 
 def opened(script: Script, at: float) -> tuple[State, list[Line], list[Command]]:
@@ -111,6 +112,8 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
             model_failed(stage, what)
         case Lost():
             _lost(stage)
+        case AtWork():
+            _at_work(stage, what.seconds)
         case TimeCame():
             _time_came(stage, what.timer)
         case EndAsked():
@@ -186,6 +189,10 @@ def _time_came(stage: Stage, timer: str) -> None:
                 model_failed(stage, ModelFailed(state.thinking.inference_id, "timeout", TOO_SLOW))
         case "calls":
             fail_calls(stage, NO_ANSWER)
+        case "work":
+            if state.thinking is not None:  # Whoever is only slow is still at it.
+                stage.do(StopModel(state.thinking.inference_id))
+            _lost(stage)
         case "idle":
             _silent_for_long(stage)
         case _ if timer.startswith(AWAY):
@@ -203,8 +210,16 @@ def _silent_for_long(stage: Stage) -> None:
         end(stage, IDLE)
 
 
+def _at_work(stage: Stage, seconds: float) -> None:
+    """What is under way is being carried out, as far as something is."""
+    if stage.state.thinking is not None or has_calls_out(stage):
+        stage.wake_in("work", seconds)
+    else:
+        stage.forget("work")
+
+
 def _lost(stage: Stage) -> None:
-    """The server was restarted: what it was thinking is thought anew, and calls that were on their way are unknown."""
+    """Whoever was at work is gone: what was thought is thought anew, and calls that were on their way are unknown."""
     state, thinking = stage.state, stage.state.thinking
     break_off(stage)
     fail_calls(stage, UNKNOWN_OUTCOME)

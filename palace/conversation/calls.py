@@ -158,6 +158,11 @@ def tool_answered(stage: Stage, *answers: ToolAnswered) -> None:
         go_on(stage)
 
 
+def has_calls_out(stage: Stage) -> bool:
+    """Whether the server has to bring the result of a call."""
+    return any(_is_api(stage, call) for call in stage.state.calls.values())
+
+
 def fail_calls(stage: Stage, problem: str) -> None:
     """No call over HTTPS gets a result any more."""
     ids = [id for id, call in stage.state.calls.items() if _is_api(stage, call)]

@@ -143,6 +143,13 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class AtWork:
+    """Whoever carries out what is under way is at it: unless they say so again in this time, they are gone."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCame:
     """A moment that the brain asked to be told of."""
 
@@ -172,6 +179,7 @@ What = (
     | ModelAnswered
     | ModelFailed
     | Lost
+    | AtWork
     | TimeCame
     | EndAsked
 )

@@ -16,7 +16,7 @@ import structlog
 from palace.clock import timestamp
 from palace.conversation import Command, Event, react, script_of
 from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
-from palace.conversation.events import Lost, ModelSpoke, What
+from palace.conversation.events import AtWork, Lost, ModelSpoke, What
 from palace.conversation.state import state_of, stored_state
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
@@ -39,6 +39,9 @@ AT_LEAST_AHEAD = 1000
 were not stored are not given again."""
 REST_SECONDS = 60.0
 """So long a room stays in memory that nobody listens to."""
+WORK_SECONDS, WORK_IS_TOLD_BEFORE = 15.0, 10.0
+"""Where several servers share a database, one that is at work for a conversation is taken for gone when it does not say
+so for so long; it does when so much of that is left."""
 BROKEN_SECONDS = 30.0
 """So long a person whose line is broken may take to come back."""
 BY_HTTP = "(http)"
@@ -175,6 +178,8 @@ class Rooms:
                     await self._renew(room, await self._read(room.place))
                 lost = [Lost()] if self.is_lost(room) and not self._services.store.is_shared else []
                 commands = self._reacted(room, [*lost, *happened])
+                if self.is_shared and (room.doing or any(isinstance(one, AskModel | CallTool) for one in commands)):
+                    self._reacted(room, [AtWork(WORK_SECONDS)])
                 try:
                     await self._store(room, commands, also)
                 except Stale:
@@ -332,6 +337,14 @@ class Rooms:
                     except Gone:
                         for listener in room.listeners:
                             listener.end("gone")
+
+    async def tell_of_work(self) -> None:
+        """Say that this server is at work, where others would soon take it for gone."""
+        before = self.now() + WORK_IS_TOLD_BEFORE
+        for room in list(self._rooms.values()):
+            if room.doing and room.state.timers.get("work", before) < before:
+                with suppress(Gone):
+                    await self.happen(room)
 
     def clear_up(self) -> None:
         """Let go of rooms that nobody listens to."""

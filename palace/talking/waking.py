@@ -46,6 +46,7 @@ class Waking:
                         begun = True
                     if self._rooms.is_shared:
                         await self._rooms.hear_of_others()
+                        await self._rooms.tell_of_work()
                     self._rooms.clear_up()
                 except Exception as error:  # Whatever it is, time goes on.
                     cause = None if isinstance(error, StorageFailure) else error
@@ -90,7 +91,8 @@ class Waking:
     async def _wake(self, room: Room) -> None:
         now = self._rooms.now()
         due = [TimeCame(timer) for timer, at in sorted(room.state.timers.items(), key=lambda one: one[1]) if at <= now]
-        if any(one.timer in ENDINGS for one in due) or (due and not self._rooms.is_lost(room)):
+        is_lost = self._rooms.is_lost(room) and not self._rooms.is_shared  # Others tell that they are at work.
+        if any(one.timer in ENDINGS for one in due) or (due and not is_lost):
             await self._rooms.happen(room, *due)
-        elif self._rooms.is_lost(room):
+        elif is_lost:
             await self._rooms.happen(room, Lost())

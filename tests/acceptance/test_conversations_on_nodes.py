@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
 from tests.acceptance.several import new_pal, nodes, wait_until
 from tests.lines import Frame, begun, is_utterance, line, refusal, stored
@@ -56,6 +59,38 @@ def test_who_hangs_on_a_node_that_dies_goes_on_at_the_other(two):
             it.answer()
             assert min(frame["seq"] for frame in it.heard if "seq" in frame) > after
         assert other.get(f"/v2/conversations/{call['conversation_id']}").json()["status"] == "active"
+
+
+def test_what_a_node_was_thinking_when_it_died_is_thought_by_the_other_and_what_takes_long_is_left_alone(tmp_path):
+    words = {"a short word": "Five words are quickly said.", "a long one": " ".join(["word"] * 20)}
+    with (
+        nodes(tmp_path, new_database(), 2, "--scripted-model", slow_model(tmp_path, words)) as (here, there),
+        here.client() as api,
+        there.client() as other,
+    ):
+        pal = new_pal(api, greeting="Welcome.")
+        short, long = begun(api, pal), begun(api, pal)
+        for node, call, text in ((other, long, "a long one"), (api, short, "a short word")):
+            path = f"/v2/conversations/{call['conversation_id']}/respond"
+            assert node.post(path, json={"text": text, "timeout_s": 1}).json()["status"] == "pending"
+        here.kill()
+        for call, said, thoughts in zip((short, long), words.values(), (2, 1), strict=True):
+            wait_until(lambda call=call: said_by_pal(other, call)[1:], seconds=60)
+            assert said_by_pal(other, call) == ["Welcome.", said]
+            [turn] = other.get(f"/v2/conversations/{call['conversation_id']}/turns").json()["data"]
+            assert turn["rounds"] == thoughts
+
+
+def said_by_pal(api: httpx.Client, call: Frame) -> list[str]:
+    return [frame["properties"]["speech"] for frame in stored(api, call) if is_utterance("pal")(frame)]
+
+
+def slow_model(folder: Path, words: dict[str, str]) -> str:
+    """A model that says one word a second."""
+    rules = [{"when": {"user": heard}, "say": said} for heard, said in words.items()]
+    path = folder / "model.yaml"
+    path.write_text(yaml.safe_dump({"tokens_per_second": 1, "rules": rules}))
+    return str(path)
 
 
 def test_an_end_at_one_node_closes_the_lines_at_the_other(two):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from palace.conversation import react
 from palace.conversation.events import (
+    AtWork,
     ContextAdded,
     ContextReplaced,
     EchoAsked,
@@ -75,7 +76,7 @@ wishes = st.one_of(st.just(()), st.tuples(one_wish), st.tuples(one_wish, one_wis
 many_wishes = st.lists(st.builds(Wish, texts, names, arguments), max_size=12).map(tuple)
 people = st.one_of(st.sampled_from(["ann", "bob"]), texts)
 levels = st.sampled_from([None, "low", "high"])
-timers = st.sampled_from(["call", "absent", "left", "idle", "tools", "calls", "model", "nonsense"])
+timers = st.sampled_from(["call", "absent", "left", "idle", "tools", "calls", "model", "work", "nonsense"])
 
 meanwhile = [
     st.builds(Joined, people),
@@ -89,6 +90,7 @@ meanwhile = [
     st.builds(ObjectiveConfirmed, names),
     st.builds(TimeCame, timers),
     st.just(Lost()),
+    st.builds(AtWork, st.sampled_from([1.0, 15.0])),
 ]
 happenings = st.one_of(*meanwhile, st.builds(EndAsked, texts))
 forward = st.tuples(st.just("goes on"), words, wishes)

@@ -7,6 +7,7 @@ import pytest
 from palace.conversation.brain import UNKNOWN_OUTCOME
 from palace.conversation.commands import Close, Report, StopModel
 from palace.conversation.events import (
+    AtWork,
     ContextAdded,
     ContextReplaced,
     EchoAsked,
@@ -161,6 +162,27 @@ def test_the_client_may_still_answer_after_a_restart() -> None:
     assert call.talk[-1] == ("tool", "Room 7.")
 
 
+@stages
+def test_whoever_does_not_say_that_they_are_at_work_is_taken_for_gone(stage: Callable[[], Scene]) -> None:
+    goes_on(stage().happens(AtWork(15.0)).after(16.0))
+
+
+def test_what_nobody_works_at_any_more_is_thought_anew_and_the_other_one_is_to_stop() -> None:
+    call = scene().visitor("Hello").happens(AtWork(15.0))
+    slow = call.asked
+    call.after(10.0).happens(AtWork(15.0)).after(14.0)
+    assert call.asked == slow
+    call.after(2.0)
+    assert call.of(StopModel) == [StopModel(slow.inference_id)]
+    assert (call.asked.messages, call.asked.inference_id == slow.inference_id) == (slow.messages, False)
+
+
+def test_where_nothing_is_under_way_nobody_is_missed() -> None:
+    call = scene().visitor("Hello").happens(AtWork(15.0)).model("Hi.").happens(AtWork(15.0))
+    assert "work" not in call.state.timers
+    assert call.after(20.0).latest == []
+
+
 # --- The end ----------------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +226,7 @@ def test_nothing_happens_after_the_end(stage: Callable[[], Scene]) -> None:
         ModelAnswered(asked, "x", (wants("pay"),)),
         ModelFailed(asked, "timeout", "x"),
         Lost(),
-        *(TimeCame(timer) for timer in ("call", "absent", "left", "idle", "tools", "calls", "model")),
+        *(TimeCame(timer) for timer in ("call", "absent", "left", "idle", "tools", "calls", "model", "work")),
         EndAsked("again"),
     ):
         assert call.happens(what).latest == []
