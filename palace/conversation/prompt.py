@@ -15,6 +15,9 @@ CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 """Both are what English comes to on average: nobody else's tokenizer is asked, so the budget is an estimate."""
 
+LEAST_CHARACTERS = 2000
+"""So much of what was said or answered last the model is given, whatever its budget."""
+
 COMPLETE_OBJECTIVE = "complete_objective"
 REPORT_GUARDRAIL = "report_guardrail"
 END_CALL = "end_call"
@@ -57,14 +60,25 @@ def tokens_of(message: Message) -> int:
 
 
 def _newest(groups: list[list[Message]], room: int) -> list[Message]:
-    """The newest groups of messages that fit; the very last one always does."""
+    """The newest groups of messages that fit; the very last one always does, if need be with its texts cut off."""
     kept: list[list[Message]] = []
+    if groups and sum(map(tokens_of, groups[-1])) > room:
+        most = max(room * CHARACTERS_PER_TOKEN // len(groups[-1]), LEAST_CHARACTERS)
+        groups = [*groups[:-1], [_cut(message, most) for message in groups[-1]]]
     for group in reversed(groups):
         room -= sum(map(tokens_of, group))
         if room < 0 and kept:
             break
         kept.append(group)
     return [message for group in reversed(kept) for message in group]
+
+
+def _cut(message: Message, most: int) -> Message:
+    """The message with the first `most` characters of its text, and a word on the rest."""
+    text = message.get("content") or ""
+    if len(text) <= most:
+        return message
+    return {**message, "content": f"{text[:most]}\n[Cut off: these are {most} of {len(text)} characters.]"}
 
 
 def _spoken(lines: Sequence[Line]) -> Iterator[list[Message]]:

@@ -118,6 +118,22 @@ def test_there_is_room_for_more_where_the_budget_is_larger() -> None:
     assert (sizes[0], sizes[-1]) == (2, len(call.asked.messages))
 
 
+def test_a_result_that_is_larger_than_the_budget_is_cut_and_the_model_is_told() -> None:
+    call = scene(tools=[tool()], context_tokens=1500).visitor("All of them?").model("", wants("look_up"))
+    call.tool_answers("look_up", "room " * 10_000)
+    *_, result = call.asked.messages
+    text, _, note = result["content"].partition("\n")
+    assert ("room " * 10_000).startswith(text)
+    assert note == f"[Cut off: these are {len(text)} of 50000 characters.]"
+    assert sum(map(tokens_of, call.asked.messages)) <= 1500 + 2 * 20, "but for the notes"
+    assert call.lines[-1]["content"] == "room " * 10_000, "the transcript has all of it"
+
+
+def test_what_a_person_says_is_cut_where_no_model_could_take_it() -> None:
+    call = scene(context_tokens=100).visitor("why " * 10_000)
+    assert call.talk[0][1].endswith("[Cut off: these are 2000 of 40000 characters.]")
+
+
 def test_the_systems_text_is_never_cut() -> None:
     call = scene(prompt="Keep quiet. " * 1000, context_tokens=100).visitor("One").model("First.").visitor("Two")
     assert call.prompt == ("Keep quiet. " * 1000).strip()
