@@ -231,6 +231,14 @@ def test_a_message_that_the_server_does_not_take_is_told(palace, pal):
     assert said.startswith("palace: ")
 
 
+def test_where_no_model_answers_the_command_says_so_and_fails(palace, new_pal):
+    nowhere = {"model": "m", "base_url": "https://127.0.0.1:1/v1", "api_key": "k"}
+    done = run(palace, "chat", new_pal(layers={"llm": nowhere}), stdin="Hello\nAnd now?\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("palace: No model answers: ")
+    assert "I am sorry" in done.stdout
+
+
 def test_a_line_that_breaks_again_and_again_loses_nothing_and_repeats_nothing(palace, api, pal):
     after = [1500, 300, 2500, 700, 1200]
     with cutting(palace.url, after) as proxy:
