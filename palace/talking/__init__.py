@@ -9,7 +9,7 @@ from palace.talking.given import Given, Place
 from palace.talking.keeping import keep
 from palace.talking.listeners import Listener, Message
 from palace.talking.models import ModelOf
-from palace.talking.room import Gone, Room
+from palace.talking.room import Damaged, Gone, Room
 from palace.talking.rooms import BY_HTTP, POST_CALL, Also, Rooms
 from palace.talking.seeing import Seeing
 from palace.talking.thinking import Think
@@ -19,6 +19,7 @@ __all__ = [
     "BY_HTTP",
     "POST_CALL",
     "Also",
+    "Damaged",
     "Deliver",
     "Given",
     "Gone",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from palace.conversation import Line, Script, State
 from palace.errors import InvalidId
+from palace.storage import Unreadable
 from palace.talking.given import Given, Place
 from palace.talking.listeners import Listener, Message
 
@@ -16,6 +17,13 @@ class Gone(InvalidId):
     def __init__(self, id: str) -> None:
         super().__init__("Invalid conversation_id")
         self.id = id
+
+
+class Damaged(Unreadable):
+    """What is stored of a conversation cannot be understood; what it says is not told: people may have said it."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"What is stored of the conversation {id} is damaged.")
 
 
 @dataclass(slots=True)

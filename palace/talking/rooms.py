@@ -24,7 +24,7 @@ from palace.talking.given import Place, given_of
 from palace.talking.keeping import keep
 from palace.talking.lines import Lines
 from palace.talking.listeners import Listener, Message
-from palace.talking.room import Gone, Room
+from palace.talking.room import Damaged, Gone, Room
 from palace.talking.seeing import Seeing
 from palace.talking.words import words_said
 from palace.unavailable import Stopping
@@ -83,7 +83,7 @@ class Rooms:
     # --- Looking ------------------------------------------------------------------------------------------------------
 
     async def room(self, place: Place) -> Room:
-        """The conversation, as it is stored or newer. Raises Gone."""
+        """The conversation, as it is stored or newer. Raises Gone, Damaged."""
         known = self._rooms.get(place.document)
         if known is not None:
             known.touched_at = self._services.clock.monotonic()
@@ -100,11 +100,14 @@ class Rooms:
         kept = await conversations.get(place.document)
         if kept is None:
             raise Gone(place.id)
-        lines = [orjson.loads(one.body) for one in await conversations.logged(place.document, "line")]
-        state = state_of(kept.state)
+        logged = await conversations.logged(place.document, "line")
+        try:
+            state, lines = state_of(kept.state), [orjson.loads(one.body) for one in logged]
+            room = Room(place, kept.number, script_of(kept.script), given_of(kept.given), state, lines)
+        except ValueError:
+            raise Damaged(place.id) from None
         if state.thinking is not None:
             state.seq += AT_LEAST_AHEAD
-        room = Room(place, kept.number, script_of(kept.script), given_of(kept.given), state, lines)
         room.touched_at = self._services.clock.monotonic()
         return room
 

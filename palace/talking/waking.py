@@ -11,7 +11,7 @@ from palace.conversation.events import Lost, LostTouch, TimeCame
 from palace.resource import Services
 from palace.storage import StorageFailure
 from palace.talking.given import Place
-from palace.talking.room import Gone, Room
+from palace.talking.room import Damaged, Gone, Room
 from palace.talking.rooms import BROKEN_SECONDS, BY_HTTP, REST_SECONDS, Rooms
 
 LOOK_EVERY_SECONDS = 0.25
@@ -30,7 +30,7 @@ class Waking:
     def __init__(self, rooms: Rooms, services: Services) -> None:
         self._rooms = rooms
         self._services = services
-        self._unreadable: dict[int, float] = {}
+        self._damaged: dict[int, float] = {}
         """until when conversations are left alone"""
 
     async def keep_talking(self) -> None:
@@ -76,15 +76,15 @@ class Waking:
         """
         now = self._services.clock.monotonic()
         for due in await self._services.store.reading.conversations.due(until, MOST_DUE):
-            if self._unreadable.get(due.document, 0.0) > now:
+            if self._damaged.get(due.document, 0.0) > now:
                 continue
             try:
                 room = await self._rooms.room(Place(*due))
             except Gone:
                 continue
-            except ValueError as error:  # What it says is not told: it may be what people said.
-                self._unreadable[due.document] = now + REST_SECONDS
-                log.error("a conversation cannot be read", id=due.id, problem=type(error).__name__)
+            except Damaged as error:
+                self._damaged[due.document] = now + REST_SECONDS
+                log.error("could not look after a conversation", id=due.id, problem=str(error))
                 continue
             yield room
 

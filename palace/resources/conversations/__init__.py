@@ -4,6 +4,7 @@ The document tells what it is; how far it has come is kept beside it (`palace.ta
 which takes the names of both vocabularies and answers in both (contract 22, A1).
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from palace.resources.conversations.request import schema
 from palace.resources.conversations.talking import TALKING
 from palace.resources.members import CallbackUrl
 from palace.storage import Record, Transaction
+from palace.talking import Damaged
 from palace.validation import Model
 from palace.verbs.deleting import erase, take_away
 from palace.verbs.guards import refuse_stale
@@ -94,7 +96,8 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
     record, is_deleted = await known(services.store.reading)
     await refuse_stale(services.store.reading, record, call, services)
     if not is_deleted and not is_dry_run(call.query):  # Who is in it is told of its end before it is gone.
-        await _end(record, services)
+        with suppress(Damaged):  # Then nobody is in it.
+            await _end(record, services)
 
     async def remove(tx: Transaction) -> Outcome:
         record, is_deleted = await known(tx)
