@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
+import uvloop
 from websockets.asyncio.client import connect
 
 from benchmarks.processes import HOST, cpu_seconds, end, free_port, launch, memory_mib
@@ -60,7 +62,7 @@ async def visit(url: str, seen: Seen, ready: asyncio.Event, begin: asyncio.Event
 async def _hear(socket: Any, seen: Seen) -> None:
     """Everything up to the PAL's whole answer."""
     while True:
-        message = json.loads(await asyncio.wait_for(socket.recv(), 30))
+        message = orjson.loads(await asyncio.wait_for(socket.recv(), 30))
         said = message.get("properties", {})
         _note(message, seen)
         if message["event_type"] == "conversation.utterance" and said["role"] == "replica":
@@ -74,7 +76,7 @@ async def _pause(socket: Any, seen: Seen, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
-                _note(json.loads(await socket.recv()), seen)
+                _note(orjson.loads(await socket.recv()), seen)
 
 
 def _note(message: dict[str, Any], seen: Seen) -> None:
@@ -155,7 +157,7 @@ def run(count: int, seconds: float) -> dict[str, Any]:
         try:
             url = f"http://{HOST}:{port}"
             _wait(url)
-            return asyncio.run(measure(url, process.pid, count, seconds))
+            return uvloop.run(measure(url, process.pid, count, seconds))
         finally:
             end(process)
 

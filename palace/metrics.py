@@ -75,6 +75,7 @@ METRICS = (
         label="state",
         values=("busy", "idle"),
     ),
+    Metric("lines_open", "gauge", "WebSockets and event streams of conversations."),
     Metric("jobs_running", "gauge", "Jobs that are being carried out."),
     Metric(
         "jobs",

@@ -1,5 +1,6 @@
 """Connections as this server needs them: only conversations change to WebSockets, and a line can be cut at once."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ DROP = "palace.drop"
 """The extension by which an application ends its connection without another word, as a network does."""
 MOST_BYTES = 1 << 20
 """of one message from a client; a longer one closes the line with 1009 (RFC 6455, section 7.4.1)"""
+MOST_GATHERED = 1 << 16
+"""bytes that wait for the end of a turn of the loop"""
 PING_SECONDS = 20.0
 """So often an idle line is asked for a sign of life, and so long it may take to give it."""
 
@@ -33,8 +36,49 @@ class DroppableConnection(Connection):
         self.scope["extensions"] = {DROP: {"now": self.transport.abort}}
 
 
+class _Gathering:
+    """A transport that sends at once what is written in one turn of the loop: each copy of a message is a frame, and a
+    system call costs more than all the rest of a frame.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it before long."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > MOST_GATHERED:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what waits, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+
 class Socket(WebSocketsSansIOProtocol):
     """A WebSocket (RFC 6455) that does not wait for a client that takes nothing any more."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It begins."""
+        super().connection_made(transport)
+        self.transport = _Gathering(self.transport)  # type: ignore[assignment]
 
     async def run_asgi(self) -> None:
         """Hand it to the application."""

@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from palace.metrics import Meter
 from palace.unavailable import TooManyLines
 
 
 class Lines:
     """WebSockets and event streams of conversations, of this process."""
 
-    def __init__(self, most: int, most_of_account: int) -> None:
+    def __init__(self, most: int, most_of_account: int, meter: Meter) -> None:
         self._most = most
         self._most_of_account = most_of_account
+        self._meter = meter
         self._open: Counter[int] = Counter()
 
     @property
@@ -28,9 +30,11 @@ class Lines:
         if self._open[account] >= self._most_of_account:
             raise TooManyLines("most_account_lines", self._most_of_account)
         self._open[account] += 1
+        self._meter.count("lines_open")
         try:
             yield
         finally:
+            self._meter.count("lines_open", -1)
             self._open[account] -= 1
             if not self._open[account]:
                 del self._open[account]

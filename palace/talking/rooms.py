@@ -68,7 +68,7 @@ class Rooms:
         self._services = services
         self._think = think
         self._call = call
-        self.lines = Lines(services.settings.most_lines, services.settings.most_account_lines)
+        self.lines = Lines(services.settings.most_lines, services.settings.most_account_lines, services.meter)
         self.is_stopping = False
         self.seeing = seeing or Seeing(services.meter, services.clock)
         self._rooms: dict[int, Room] = {}

@@ -298,7 +298,7 @@ def test_who_lost_the_line_has_left_after_half_a_minute(still: Palace):
         with line(call, participant="ann") as it:
             it.next()
             it.cut()
-        time.sleep(0.5)
+        wait_for_lines(client, 0)
         advance(client, 29)
         time.sleep(0.6)
         assert status(client, call) == ("active", None)
@@ -312,7 +312,7 @@ def test_who_comes_back_in_time_has_not_left(still: Palace):
         with line(call, participant="ann") as it:
             it.next()
             it.cut()
-        time.sleep(0.5)
+        wait_for_lines(client, 0)
         advance(client, 29)
         with line(call, participant="ann") as it:
             advance(client, 10)
@@ -329,19 +329,26 @@ def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(s
         with line(call, t=token, participant=own) as it, line(call, t=token, participant="ann"):
             it.next()
             it.cut()
-            time.sleep(1.5)
+            wait_for_lines(client, 1)
             advance(client, 61 - 35)
             with line(call, t=token, participant=own):
                 advance(client, 35)
+            wait_for_lines(client, 1)
             assert refusal(call, t=token, participant="stranger-with-a-long-name") == (403, "not_allowed_in")
             assert refusal(call, t=token, participant="ann") == (403, "not_allowed_in"), "too easily guessed"
             assert refusal(call, t=token, participant=own) == (403, "not_allowed_in"), "who left is a stranger"
         with line(call, key=KEY, participant=own) as it:
             it.next()
             it.cut()
-            time.sleep(1.5)
+            wait_for_lines(client, 0)
             with line(call, t=token, participant=own) as again:
                 again.next()
+
+
+def wait_for_lines(client: httpx.Client, count: int) -> None:
+    """Until the server knows of so many lines; it hears of one that breaks a moment later."""
+    said = f"palace_lines_open {count}.0"
+    wait_for(lambda: said in client.get("/metrics").text.splitlines())
 
 
 def test_a_reset_closes_the_lines(still: Palace):

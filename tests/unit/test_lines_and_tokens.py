@@ -5,6 +5,7 @@ import asyncio
 import jwt
 import pytest
 
+from palace.metrics import Meter
 from palace.talking.lines import Lines
 from palace.talking.listeners import MOST_WAITING, Listener
 from palace.talking.tokens import Claims, meeting_token, read_token
@@ -54,7 +55,7 @@ def test_the_first_reason_to_end_is_the_reason_and_what_waits_is_still_heard():
 
 
 def test_lines_are_counted_in_all_and_by_account_and_given_back():
-    lines = Lines(2, 1)
+    lines = Lines(2, 1, Meter([]))
     with lines.one_more(1):
         with pytest.raises(TooManyLines), lines.one_more(1):
             pass
