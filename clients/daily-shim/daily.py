@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
-from websockets.exceptions import ConnectionClosedOK, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 SECONDS_TO_COME_BACK = 30.0
@@ -83,7 +83,12 @@ class CallClient:
             socket = self._socket
         if socket is None:
             raise ConnectionError("There is no line to the conversation.")
-        socket.send(json.dumps(message))
+        try:
+            socket.send(json.dumps(message))
+        except ConnectionClosed as error:
+            raise ConnectionError(
+                "The line to the conversation broke; whether the PAL has heard that is not known."
+            ) from error
 
     def leave(self) -> None:
         """Leave the meeting; the PAL is told."""
@@ -138,7 +143,7 @@ class CallClient:
         try:
             with connect(url, max_size=MOST_BYTES, user_agent_header="palace-daily-shim") as socket:
                 self._use(socket)
-                while True:
+                while not self._has_left.is_set():
                     try:
                         message = json.loads(socket.recv(timeout=QUIET_SECONDS if self._held else None))
                     except TimeoutError:

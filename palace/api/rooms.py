@@ -19,7 +19,7 @@ from palace.api.sockets import PATH as SOCKET_PATH
 from palace.api.sockets import NoSuchConversation, room_of
 from palace.resource import Document, Services
 from palace.talking import Room, Rooms
-from palace.talking.visiting import admit, participant_of
+from palace.talking.visiting import admit, participant_of, refuse_where_full
 
 PATH, ABOUT = "/c/{id}", "/c/{id}/about"
 PATHS = (PATH, ABOUT, SOCKET_PATH)
@@ -97,7 +97,7 @@ class _About:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """200 with who is to be met. Raises NoSuchConversation, NotAllowedIn."""
+        """200 with who is to be met. Raises NoSuchConversation, NotAllowedIn, Full."""
         del receive
         if scope["method"] not in READ_METHODS:
             raise not_allowed(scope["method"], READ_METHODS)
@@ -111,7 +111,9 @@ class _About:
         key = headers.get(b"x-api-key")
         account = await authenticate(key, services.store.reading) if key else None
         room = await room_of(rooms, id)
-        admit(room, query.get("t"), participant_of(query.get("participant"), services.ids), account, services)
+        participant = participant_of(query.get("participant"), services.ids)
+        admit(room, query.get("t"), participant, account, services)
+        refuse_where_full(room, participant)
         return room
 
     async def _about(self, room: Room) -> Document:

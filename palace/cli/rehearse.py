@@ -47,6 +47,8 @@ def rehearse(
     It is rehearsed as it is live, as of a revision, or as its draft has it. Ends with 1 unless enough talks pass; with
     --conversation nothing passes or fails, and you see what differs.
     """
+    if junit is not None and conversation:
+        raise fail("--junit is for suites: a replay passes or fails nothing.")
     body: dict[str, Any] = {"draft": True} if draft else {}
     wanted = {"suite_id": suite_id, "conversation_id": conversation, "revision": revision, "runs": runs}
     body |= {name: value for name, value in wanted.items() if value}
@@ -97,8 +99,6 @@ def _finished(remote: Remote, id: str, body: Mapping[str, Any], tell: Callable[[
 def _write_junit(path: Path, report: Mapping[str, Any]) -> None:
     from palace.rehearsal import junit_of
 
-    if report["kind"] != "suite":
-        raise fail("--junit is for suites: a replay passes or fails nothing.")
     try:
         path.write_bytes(junit_of(report))
     except OSError as error:

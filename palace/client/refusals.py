@@ -80,7 +80,7 @@ def _explained(url: str, status: int, body: Document, details: list[Document]) -
     if "stock_object" in codes:
         return "This is a stock PAL: it can be read, but not changed."
     message = message.removeprefix("Bad Request. ")
-    headline = "The result would not be a valid PAL:" if message.startswith("{") else message
+    headline = "The result would not be valid:" if message.startswith("{") else message
     lines = [headline, *(line for detail in details if (line := _detail_line(detail, headline)))]
     return "\n".join(lines)
 

@@ -69,6 +69,13 @@ def admit(room: Room, token: str | None, participant: str, account: Account | No
         raise NotAllowedIn("The token has expired.")
 
 
+def refuse_where_full(room: Room, participant: str) -> None:
+    """Raises Full where a new person would not come in."""
+    most, people = room.script.most_people, room.state.people
+    if most and participant not in people and len(people) >= most:
+        raise Full(most)
+
+
 async def come_in(rooms: Rooms, room: Room, participant: str) -> None:
     """A person has one more line. Raises Full, Gone, StorageFailure."""
     room.visitors[participant] += 1

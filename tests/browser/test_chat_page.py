@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.acceptance.register.proxy import Proxy
 from tests.api.making import created, finished
 from tests.browser.conftest import SECONDS_TO_SHOW, Browser
-from tests.lines import Frame, begun, stored
+from tests.lines import Frame, begun, line, stored
 from tests.media import jpeg
 from tests.serving import Palace, start_palace
 from tests.sites import site
@@ -176,6 +176,15 @@ def test_an_unknown_conversation_has_a_friendly_page(page, palace):
     page.driver.get(f"{palace.url}/c/c000")
     assert page.show("h1").text == "There is no such conversation"
     assert httpx.get(f"{palace.url}/c/c000").status_code == 404
+
+
+def test_a_full_conversation_says_so(page, api, new_pal):
+    call = begun(api, new_pal(), max_participants=2)
+    with line(call, participant="ann") as it:
+        it.next()
+        visit(page, call)
+        wait(page, lambda: status(page).startswith("The conversation is full"))
+    assert not page.driver.find_element(By.ID, "text").is_enabled()
 
 
 def test_the_end_is_told(page, api, new_pal):

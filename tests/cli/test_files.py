@@ -312,7 +312,7 @@ def test_every_missing_variable_is_told_before_anything_is_sent(palace, new_pal,
         pytest.param('greeting: "\\uD800"', "cannot be sent as JSON", id="half a character"),
         pytest.param("pal_id: p0\ngreeting: a", "a.yaml: Invalid pal_id", id="an unknown PAL"),
         pytest.param("pal_id: pb87e71797da\ngreeting: a", "a.yaml: This is a stock PAL", id="a stock PAL"),
-        pytest.param("pal_name: A", "a.yaml: The result would not be a valid PAL", id="a new PAL without a face"),
+        pytest.param("pal_name: A", "a.yaml: The result would not be valid:", id="a new PAL without a face"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(palace, folder, text, told):

@@ -4,6 +4,8 @@
 
 const SLOWEST_RETRY_MS = 8000;
 const UNCONFIRMED_MS = 2000;
+const LONGEST_THOUGHT_MS = 20000; // A turn may end without a word, which nobody tells.
+const COMPOSING = 229; // What Safari says of the Enter that ends the composition of a word.
 const ENDED = 1000;
 const { root, conversation } = document.body.dataset;
 const token = new URLSearchParams(location.search).get("t") || "";
@@ -16,7 +18,8 @@ const page = {
   isOver: false,
   name: "The PAL",
   bubbles: new Map(), // What is being said, by its inference_id.
-  unconfirmed: null, // What was sent and has not come back yet.
+  unconfirmed: [], // What was sent and has not come back yet.
+  thinking: 0, // The timer that stops the PAL's dots.
 };
 
 // --- Who takes part ----------------------------------------------------------------------------------------------
@@ -193,6 +196,7 @@ function speak(id, speech) {
 }
 
 function add(kind, text) {
+  if (kind === "notice") $("live").textContent = text;
   const wasAtEnd = isAtEnd();
   const item = document.createElement("li");
   item.className = kind;
@@ -204,6 +208,8 @@ function add(kind, text) {
 
 function think(isThinking) {
   const wasAtEnd = isAtEnd();
+  clearTimeout(page.thinking);
+  if (isThinking) page.thinking = setTimeout(think, LONGEST_THOUGHT_MS, false);
   $("thinking").hidden = !isThinking || page.isOver;
   $("thinking").lastElementChild.textContent = isThinking ? `${page.name} is thinking` : "";
   if (wasAtEnd) toEnd();
@@ -226,19 +232,18 @@ function send(event_type, properties) {
 }
 
 function confirm(speech) {
-  if (page.unconfirmed?.text === speech) {
-    page.unconfirmed.item.remove();
-    page.unconfirmed = null;
-  }
+  const at = page.unconfirmed.findIndex((one) => one.text === speech);
+  if (at >= 0) page.unconfirmed.splice(at, 1)[0].item.remove();
 }
 
 // What was on its way when the line broke comes back to where it was written, so that nobody writes it twice.
 function giveBack() {
-  if (!page.unconfirmed || page.unconfirmed.socket === page.socket) return;
-  const { text, item } = page.unconfirmed;
-  page.unconfirmed = null;
-  item.remove();
-  if (!$("text").value) $("text").value = text;
+  const lost = page.unconfirmed.filter((one) => one.socket !== page.socket);
+  if (!lost.length) return;
+  page.unconfirmed = page.unconfirmed.filter((one) => one.socket === page.socket);
+  for (const { item } of lost) item.remove();
+  $("text").value = [...lost.map((one) => one.text), $("text").value].filter(Boolean).join("\n");
+  fit();
 }
 
 function fit() {
@@ -251,8 +256,7 @@ $("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
   if (!text || page.socket?.readyState !== WebSocket.OPEN || page.isOver) return;
-  page.unconfirmed?.item.remove();
-  page.unconfirmed = { text, item: add("user waiting", text), socket: page.socket };
+  page.unconfirmed.push({ text, item: add("user waiting", text), socket: page.socket });
   toEnd();
   send("conversation.respond", { text });
   $("text").value = "";
@@ -260,7 +264,7 @@ $("form").addEventListener("submit", (event) => {
 });
 
 $("text").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === COMPOSING) return;
   event.preventDefault();
   $("form").requestSubmit();
 });
