@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 from tests import postgres, recording
+from tests.quick import Quick, run
 
 KEY = "a-key-for-tests"
 SECONDS_TO_START = 30
@@ -63,9 +64,8 @@ class Palace:
         """A key of this account, which is made when there is none. Only where others can open the store, too."""
         command = [sys.executable, "-m", "palace", "keys", "create", "--account", account, "--data", str(self.data)]
         environment = os.environ | database_of(self.data)
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS_TO_START, check=True
-        )
+        done = run(command, env=environment, timeout=SECONDS_TO_START)
+        done.check_returncode()
         return done.stdout.strip()
 
     def stop(self) -> int:
@@ -105,7 +105,7 @@ def start_palace(
     program = "tests.twice" if backend == "twice" else program
     variables["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-m", program, "serve", "--port", "0", "--data", str(data), *flags]
-    process = subprocess.Popen(
+    process = Quick(
         command, env=variables, stdout=subprocess.PIPE, stderr=log.open("a"), text=True, start_new_session=True
     )
     assert process.stdout is not None

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import quick
 from tests.api.wire import NO_SUCH_ID, document, patch, refused, replace
 from tests.serving import KEY, STOCK_FACE, Palace, database_of, start_palace
 
@@ -21,7 +21,7 @@ def run(*arguments: str, data: Path, succeeds: bool = True) -> str:
     command = [sys.executable, "-m", "palace", "keys", *arguments, "--data", str(data)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PALACE_")}
     environment |= database_of(data)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    done = quick.run(command, env=environment)
     assert (done.returncode == 0) is succeeds, done.stderr
     return (done.stdout + done.stderr).strip()
 

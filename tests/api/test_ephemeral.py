@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import httpx
 import pytest
 
 from palace.settings import InvalidSetting, Settings, load_settings
+from tests.quick import run
 from tests.serving import STOCK_FACE, Palace, start_palace
 
 NEW_PAL = {"pal_name": "Night Desk", "system_prompt": "Answer briefly.", "default_face_id": STOCK_FACE}
@@ -180,7 +180,7 @@ def test_what_tests_need_is_on_in_memory_unless_it_is_switched_off() -> None:
 
 def test_commands_on_a_data_folder_say_that_there_is_none(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "palace", "keys", "create", "--data", str(tmp_path / "data")]
-    done = subprocess.run(command, env={**os.environ, "PALACE_EPHEMERAL": "1"}, capture_output=True, text=True)
+    done = run(command, env={**os.environ, "PALACE_EPHEMERAL": "1"})
     assert (done.returncode, done.stdout) == (1, "")
     assert "PALACE_EPHEMERAL is set" in done.stderr
     assert not (tmp_path / "data").exists()

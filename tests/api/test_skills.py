@@ -1,7 +1,6 @@
 """The registry of skills, the operator's own, and a file of them that cannot be used."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from palace.resource import Problem
 from palace.schemas import schema_problems
 from palace.skills import BUILT_IN, InvalidSkillsFile, load_skills
 from tests.api.wire import refused
+from tests.quick import run
 from tests.serving import start_palace
 
 SHOWN = ["internet_search", "presentation", "magic_canvas", "memory"]
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, t
 def test_a_server_with_a_broken_file_does_not_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "palace", "serve", "--port", "0", "--data", str(tmp_path / "data")]
     missing = str(tmp_path / "none.yaml")
-    done = subprocess.run([*command, "--skills-file", missing], capture_output=True, text=True, timeout=60)
+    done = run([*command, "--skills-file", missing])
     assert done.returncode == 1
     assert done.stderr == f"palace: The skills file {missing} cannot be read: No such file or directory.\n"
 

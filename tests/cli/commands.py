@@ -11,6 +11,7 @@ import structlog
 from typer.testing import CliRunner
 
 from palace.cli import app
+from tests import quick
 from tests.serving import KEY, Palace
 
 Done = subprocess.CompletedProcess[str]
@@ -50,9 +51,7 @@ def run(server: Palace, *arguments: Any, stdin: str = "", **environment: str) ->
 def run_process(server: Palace, *arguments: Any, stdin: str = "", **environment: str) -> Done:
     """Run `palace` to its end, as a process of its own."""
     command = [sys.executable, "-m", "palace", *map(str, arguments)]
-    return subprocess.run(
-        command, env=variables(server, **environment), input=stdin, capture_output=True, text=True, timeout=60
-    )
+    return quick.run(command, stdin=stdin, env=variables(server, **environment))
 
 
 def ok(server: Palace, *arguments: Any, stdin: str = "", **environment: str) -> str:

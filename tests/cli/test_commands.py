@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import stat
-import subprocess
 import sys
 from dataclasses import fields
 from itertools import pairwise
@@ -14,6 +13,7 @@ import pytest
 
 from palace.cli import ORDER
 from palace.settings import GROUPS, Settings
+from tests.quick import run
 from tests.serving import database_of, start_palace
 
 
@@ -23,7 +23,7 @@ def palace(*arguments, **environment):
     for flag, value in pairwise(arguments):
         clean |= database_of(Path(value)) if flag == "--data" else {}
     command = [sys.executable, "-m", "palace", *map(str, arguments)]
-    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+    return run(command, env=clean | environment)
 
 
 def test_the_help_lists_every_command_in_its_order():

@@ -16,9 +16,11 @@ import pytest
 
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
 from palace.transfer.tables import TABLES
+from tests import quick
 from tests.cli.filled import SECRET, contents, make_filled, run
 from tests.cli.test_backup import back_up_under_load, refused
 from tests.generic.stored import check_indexes
+from tests.quick import Quick
 from tests.serving import STOCK_FACE, start_palace
 
 MASK = "*" * 8
@@ -240,7 +242,7 @@ def large(filled, tmp_path_factory) -> Path:
 
 def kill_when_begun(command: list[str], unfinished: Path, rows: int) -> None:
     """SIGKILL as soon as the import has brought so many rows."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with Quick(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             if rows_brought(unfinished) >= rows:
                 process.kill()
@@ -265,7 +267,7 @@ def test_an_import_that_is_killed_again_and_again_goes_on_and_ends_with_every_ro
         assert not (folder / "palace.db").exists(), "no server takes it for a database"
         assert rows_brought(folder / "palace.db.importing") >= brought
         brought = rows_brought(folder / "palace.db.importing")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = quick.run(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Went on behind {brought} rows" in done.stdout
     assert contents(folder / "palace.db") == contents(large / "palace.db")
@@ -282,6 +284,6 @@ def test_rows_that_somebody_else_wrote_meanwhile_are_noticed(large, folder):
     kill_when_begun(command, folder / "palace.db.importing", 2000)
     with closing(sqlite3.connect(folder / "palace.db.importing")) as file:
         file.execute("INSERT INTO accounts VALUES (77, 'an intruder', '')").connection.commit()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = quick.run(command)
     assert (done.returncode, "table accounts is not what was exported" in done.stderr) == (1, True)
     assert not (folder / "palace.db").exists()

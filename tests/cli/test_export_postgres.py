@@ -14,9 +14,11 @@ import asyncpg
 import pytest
 
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
+from tests import quick
 from tests.cli.filled import SECRET, contents, make_filled, run
 from tests.cli.test_backup import refused
 from tests.postgres import new_database
+from tests.quick import Quick
 from tests.serving import STOCK_FACE, start_palace
 
 
@@ -121,7 +123,7 @@ def test_an_import_that_is_killed_goes_on_and_no_server_starts_meanwhile(filled,
         assert "is not finished" in refused(*words, "--data", folder, "--database", database)
     done = run("doctor", "--data", folder, "--database", database)
     assert (done.returncode, "is not finished" in done.stdout) == (1, True)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = quick.run(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Went on behind" in done.stdout
     again = tmp_path / "again.export"
@@ -159,7 +161,7 @@ def kill_when_begun(command: list[str], database: str, rows: int) -> None:
         finally:
             await connection.close()
 
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with Quick(command, stdout=subprocess.DEVNULL) as process:
         asyncio.run(watch(process))
         assert process.wait() == -9, "it was killed before its end"
 

@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.cli.commands import ok, refused, run, variables
+from tests.quick import Quick
 
 STOCK = "pb87e71797da"
 
@@ -262,7 +263,7 @@ def on_a_terminal(server, *arguments):
     """What the command writes when standard output is a terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "palace", *arguments]
-    process = subprocess.Popen(
+    process = Quick(
         command, env=variables(server, TERM="xterm-256color", COLUMNS="80"), stdout=theirs, stderr=subprocess.PIPE
     )
     os.close(theirs)

@@ -19,6 +19,7 @@ from palace.storage import SqliteStore
 from palace.storage.migrate import migrations
 from palace.vault import Vault, VaultError
 from tests.cli.test_commands import palace as run
+from tests.quick import Quick
 from tests.rows import change, rows
 from tests.serving import STOCK_FACE, Palace, copied, database_of, start_palace
 
@@ -150,8 +151,8 @@ def test_a_rotation_that_was_broken_off_leaves_all_working_and_is_finished_by_an
 
 def test_sigkill_in_the_middle_of_rotations_loses_no_secret(data):
     command = [sys.executable, "-m", "palace", "keys", "rotate-master", "--data", str(data)]
-    for seconds in (0.35, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
-        with subprocess.Popen(command, env=os.environ | database_of(data), stdout=subprocess.DEVNULL) as process:
+    for seconds in (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17):
+        with Quick(command, env=os.environ | database_of(data), stdout=subprocess.DEVNULL) as process:
             try:
                 process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:

@@ -1,13 +1,13 @@
 """After all that the other suites did to one server: its file says of itself what it must."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.generic.stored import check_indexes, leading_nowhere
+from tests.quick import run
 from tests.rows import check_sound, rows
 from tests.serving import Palace, database_of
 
@@ -33,5 +33,5 @@ def test_every_revision_of_every_object_is_there(data: Path) -> None:
 
 def test_the_audit_log_is_whole(data: Path) -> None:
     command = [sys.executable, "-m", "palace", "audit", "verify", "--data", str(data)]
-    done = subprocess.run(command, env=os.environ | database_of(data), capture_output=True, text=True)
+    done = run(command, env=os.environ | database_of(data))
     assert done.returncode == 0, done.stdout + done.stderr
