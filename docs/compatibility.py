@@ -6,7 +6,7 @@ the tests saw (`tests/recorded/observed.json`).
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def compatibility_page() -> str:
         LEGEND,
         "## What there is",
         _table(("part", "published operations", "not there yet"), _overview()),
-        *(part for resource in RESOURCES for part in _resource(resource)),
+        *(text for tag, resources in _parts().items() for text in _part(tag, resources)),
         "## Everywhere",
         _table(("topic", "here", "why", "shown by"), [_difference(row, row["topic"]) for row in _topics()]),
         *_more(),
@@ -106,25 +106,40 @@ def _listed(operations: Iterable[str]) -> str:
     return ", ".join(f"`{operation}`" for operation in operations)
 
 
-# --- One resource -----------------------------------------------------------------------------------------------------
+# --- One part ---------------------------------------------------------------------------------------------------------
 
 
-def _resource(resource: Resource) -> list[str]:
-    """Its operations, and what differs in them; nothing for one that only other resources speak of."""
-    published = [endpoint for endpoint in resource.endpoints if _is_published(resource, endpoint)]
-    differences = [row for endpoint in resource.endpoints for row in _differences_of(resource, endpoint)]
+def _parts() -> dict[str, list[Resource]]:
+    """The resources by their tag: several may be told of as one part of the API."""
+    parts: dict[str, list[Resource]] = {}
+    for resource in RESOURCES:
+        parts.setdefault(resource.names.tag, []).append(resource)
+    return parts
+
+
+def _part(tag: str, resources: Sequence[Resource]) -> list[str]:
+    """Its operations, and what differs in them; nothing for one that only others speak of."""
+    all_here = [(resource, endpoint) for resource in resources for endpoint in resource.endpoints]
+    published = [one for one in all_here if _is_published(*one)]
+    differences = [row for one in all_here for row in _differences_of(*one, _named_in(resources))]
     if not published and not differences:
         return []
-    legacy = resource.names.legacy
-    older = [f"Everything is also there under `/v2/{legacy.collection}`, in the older words."] if legacy else []
-    parts = [f"## {resource.names.tag}", *older]
+    legacy = [resource.names.legacy.collection for resource in resources if resource.names.legacy]
+    parts = [f"## {tag}", *(f"Everything is also there under `/v2/{name}`, in the older words." for name in legacy)]
     if published:
-        clients = [client for client in MEANING if any(_statuses(resource, endpoint, client) for endpoint in published)]
-        rows = [_operation(resource, endpoint, clients) for endpoint in published]
+        clients = [client for client in MEANING if any(_statuses(*one, client) for one in published)]
+        rows = [_operation(*one, clients) for one in published]
         parts.append(_table(("operation", "answers", "not seen", *clients), rows))
     if differences:
         parts += ["What differs, or had to be decided:", _table(("operation", "here", "why", "shown by"), differences)]
     return parts
+
+
+def _named_in(resources: Sequence[Resource]) -> Callable[[Resource, Endpoint], str]:
+    """How operations are named in a part: without the collection, where all of them have the same."""
+    if len({resource.collection for resource in resources}) == 1:
+        return lambda _resource, endpoint: f"`{endpoint.method} {endpoint.path or '/'}`"
+    return lambda resource, endpoint: f"`{_key(resource, endpoint)}`"
 
 
 def _operation(resource: Resource, endpoint: Endpoint, clients: Sequence[str]) -> tuple[str, ...]:
@@ -167,16 +182,17 @@ def documented_statuses(resource: Resource, endpoint: Endpoint) -> set[int]:
     return {int(status) for status in OPENAPI["paths"][path][endpoint.method.lower()]["responses"]}
 
 
-def _differences_of(resource: Resource, endpoint: Endpoint) -> list[tuple[str, ...]]:
+def _differences_of(
+    resource: Resource, endpoint: Endpoint, name: Callable[[Resource, Endpoint], str]
+) -> list[tuple[str, ...]]:
     """What is written in `differences.yaml`, once, with the first operation that it is about, and in the code."""
-    name = f"`{endpoint.method} {endpoint.path or '/'}`"
     rows = []
     for row in DIFFERENCES["differs"]:
         about = operations_of(row)
         if about[:1] == [endpoint.operation_id]:
             others = [one for one in resource.endpoints if one.operation_id in about]
-            rows.append(_difference(row, ", ".join(f"`{one.method} {one.path or '/'}`" for one in others)))
-    return rows + [(name, sentence, "", "") for sentence in endpoint.differs]
+            rows.append(_difference(row, ", ".join(name(resource, one) for one in others)))
+    return rows + [(name(resource, endpoint), sentence, "", "") for sentence in endpoint.differs]
 
 
 def operations_of(row: Mapping[str, Any]) -> list[str]:

@@ -120,6 +120,12 @@ class Settings:
     history: bool = _setting(True, "Whether every change is remembered, to be seen, compared and undone.")
     audit: bool = _setting(True, "Whether every change is written to the audit log, which `palace audit` reads.")
     restore_days: int = _setting(30, "How long a deleted object can be restored, in days; then it is gone for good.")
+    keep_deliveries_days: int = _setting(
+        30, "How long callbacks that were delivered or parked can be seen and sent again, in days."
+    )
+    keep_conversations_days: int = _setting(
+        0, "How long conversations that are over are kept, in days; then they are gone for good. 0: for ever."
+    )
     require_if_match: bool = _setting(False, "Whether changes without the header If-Match are refused with 428.")
     idempotency_hours: int = _setting(24, "How long the first answer under an Idempotency-Key is replayed, in hours.")
     models: str = _setting("", "A file, YAML or JSON, that says which language model serves which name.")
@@ -128,12 +134,6 @@ class Settings:
     judge_model: str = _setting("", "The name of the model that judges rehearsals; without it the PAL's own does.")
     pal_scripts: bool = _setting(
         False, "Whether PALs may bring scripts for the scripted model; with --ephemeral they may."
-    )
-    keep_deliveries_days: int = _setting(
-        30, "How long callbacks that were delivered or parked can be seen and sent again, in days."
-    )
-    keep_conversations_days: int = _setting(
-        0, "How long conversations that are over are kept, in days; then they are gone for good. 0: for ever."
     )
     cors_origins: str = _setting("*", "Origins whose pages may call the API: a comma-separated list, * or none.")
     allow_private_addresses: str = _setting(
