@@ -47,7 +47,7 @@ from palace.rates import Rates, keep_sharing
 from palace.resource import Services
 from palace.resources import RESOURCES, resources_with
 from palace.resources.stock import plant_sample, plant_stock
-from palace.seeding import plant_seed, read_file, read_plan_file, read_seed
+from palace.seeding import plant_seed, read_plan_file, read_seed
 from palace.serving import Server, listen, shown_host
 from palace.settings import InvalidSetting, Settings, load_settings
 from palace.skills import load_skills
@@ -57,6 +57,7 @@ from palace.talking import Deliver, ModelOf, Rooms, Seeing, Think, Waking
 from palace.tracing import CannotTrace, Tracing, open_tracing
 from palace.webhooks import keep_delivering
 from palace.workers import Worker, supervise
+from palace.yaml_text import read_file
 
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace")

@@ -10,10 +10,10 @@ import orjson
 from palace.ids import Ids
 from palace.json_patch import format_pointer, parse_pointer
 from palace.resource import Document, Problem, Resource, Secret, value_at
+from palace.shown import MASK
 from palace.storage import Transaction
 from palace.vault import Vault, VaultError
 
-MASK = "*" * 8
 SECRET_HEX_DIGITS = 20
 
 Refs = dict[str, str]

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from palace.call import STOCK_OWNER
-from palace.config_files import InvalidYaml, MissingVariables, load_yaml, resolved
+from palace.config_files import MissingVariables, resolved
 from palace.errors import ClientError
 from palace.faults import InvalidFault, Planned, read_plan
-from palace.json_patch import InvalidJson, read_json
 from palace.links import uses_of
 from palace.resource import Document, Resource, Services, value_at
 from palace.schemas import schema_problems
 from palace.storage import IdTaken
 from palace.verbs import plant
 from palace.vocabulary import AmbiguousAlias, canonical_document
+from palace.yaml_text import read_file
 
 Key = tuple[str, str]
 """Kind and id."""
@@ -66,19 +66,6 @@ class Seedling:
     def key(self) -> Key:
         """What tells it from all others."""
         return self.resource.kind, self.id
-
-
-def read_file(path: Path) -> Any:
-    """The JSON or YAML in a file. Raises ValueError with a sentence."""
-    try:
-        content = path.read_bytes()
-        return read_json(content) if path.suffix == ".json" else load_yaml(content.decode("utf-8"))
-    except OSError as error:
-        raise ValueError(f"it cannot be read: {error.strerror}") from error
-    except InvalidJson as error:
-        raise ValueError(error.problem) from error
-    except (InvalidYaml, UnicodeDecodeError) as error:
-        raise ValueError(str(error)) from error
 
 
 def read_seed(path: Path, resources: Sequence[Resource], environment: Mapping[str, str]) -> list[Seedling]:

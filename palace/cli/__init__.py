@@ -1,79 +1,93 @@
-"""The command `palace`: one file for each group of commands."""
+"""The command `palace`: one file for each group of commands, which is loaded when it is needed."""
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from palace import __version__
-from palace.cli.apply import apply
-from palace.cli.audit import audit
-from palace.cli.backup import backup_command, restore_command
-from palace.cli.chat import chat
-from palace.cli.doctor import doctor_command
-from palace.cli.flags import GroupedCommand
-from palace.cli.keys import keys
-from palace.cli.migrate import schema
-from palace.cli.pal import pal
-from palace.cli.plan import plan
-from palace.cli.pull import pull
-from palace.cli.rehearse import rehearse
-from palace.cli.serve import serve_command
-from palace.cli.transfer import export_command, import_command
 
-ORDER = [
-    "serve",
-    "keys",
-    "doctor",
-    "pal",
-    "chat",
-    "rehearse",
-    "pull",
-    "plan",
-    "apply",
-    "audit",
-    "backup",
-    "restore",
-    "export",
-    "import",
-    "migrate",
-    "version",
-]
-"""of the commands in the help: serving, PALs, the data, the rest"""
+PLACES = {
+    "serve": "serve:serve_command",
+    "keys": "keys:keys",
+    "doctor": "doctor:doctor_command",
+    "pal": "pal:pal",
+    "chat": "chat:chat",
+    "rehearse": "rehearse:rehearse",
+    "pull": "pull:pull",
+    "plan": "plan:plan",
+    "apply": "apply:apply",
+    "audit": "audit:audit",
+    "backup": "backup:backup_command",
+    "restore": "backup:restore_command",
+    "export": "transfer:export_command",
+    "import": "transfer:import_command",
+    "migrate": "migrate:schema",
+}
+"""Where each command or group of commands is, in the order of the help: serving, PALs, the data."""
+LOOKS: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}  # The boxes of rich cut off names of flags.
 
 
-class OrderedGroup(TyperGroup):
-    """A group whose help shows commands and groups of commands in our order."""
+class _Commands(Mapping[str, Any]):
+    """All commands by their names. One is loaded when it is asked for: most need little of what the server needs."""
+
+    def __init__(self, own: Mapping[str, Any]) -> None:
+        self._own = own
+
+    def __iter__(self) -> Iterator[str]:
+        yield from PLACES
+        yield from self._own
+
+    def __len__(self) -> int:
+        return len(PLACES) + len(self._own)
+
+    def __getitem__(self, name: str) -> Any:
+        return _loaded(name) if name in PLACES else self._own[name]
+
+
+@cache
+def _loaded(name: str) -> Any:
+    place, _, attribute = PLACES[name].partition(":")
+    module = import_module(f"palace.cli.{place}")
+    found = getattr(module, attribute)
+    holder = typer.Typer(**LOOKS)
+    holder.callback()(main)  # With it, what is held is a group however many commands it has.
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name, cls=getattr(module, "COMMAND_CLASS", TyperCommand))(found)
+    return typer.main.get_group(holder).commands[name]
+
+
+class _Group(TyperGroup):
+    """The whole command line."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Commands(self.commands)  # type: ignore[assignment]
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, in order."""
-        return sorted(super().list_commands(ctx), key=ORDER.index)
+        """The names, in our order."""
+        del ctx
+        return list(self.commands)
 
 
 app = typer.Typer(
     name="palace",
-    cls=OrderedGroup,
+    cls=_Group,
     help="An open, self-hosted server for the Tavus Developer API: the home of PALs.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # Its boxes cut off the names of flags.
+    **LOOKS,
 )
-app.command("serve", cls=GroupedCommand)(serve_command)
-app.add_typer(keys, name="keys")
-app.add_typer(pal, name="pal")
-app.command("chat")(chat)
-app.command("rehearse")(rehearse)
-app.command("pull")(pull)
-app.command("plan")(plan)
-app.command("apply")(apply)
-app.add_typer(audit, name="audit")
-app.command("backup")(backup_command)
-app.command("restore")(restore_command)
-app.command("export")(export_command)
-app.command("import")(import_command)
-app.add_typer(schema, name="migrate")
-app.command("doctor")(doctor_command)
+
+
+@app.callback()
+def palace() -> None:
+    """An open, self-hosted server for the Tavus Developer API: the home of PALs."""
 
 
 @app.command()

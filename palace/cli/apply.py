@@ -12,7 +12,8 @@ from palace.cli.pull import Folder
 from palace.cli.remote import DEFAULT_URL, Comment, Key, Url, connected, fail
 from palace.cli.sending import send_patches
 from palace.client import Remote, RemoteError, Terms, normal_url
-from palace.config_files import MissingVariables, Plan, PlanEntry, StalePlan, check_plan, digest, resolved, with_id
+from palace.config_files import MissingVariables, Plan, PlanEntry, StalePlan, check_plan, digest, resolved
+from palace.yaml_text import with_id
 
 
 def apply(

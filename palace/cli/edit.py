@@ -31,9 +31,8 @@ from palace.cli.remote import (
 from palace.cli.sending import preview_patches, send_patches
 from palace.cli.shown import show_preview
 from palace.client import Remote, RemoteError, Seen, Terms
-from palace.config_files import InvalidYaml, member_patches, read_yaml, write_yaml
-from palace.masks import MASK
-from palace.resources.pals import PAL
+from palace.shown import MASK
+from palace.yaml_text import InvalidYaml, read_yaml, write_yaml
 
 HELP = """\
 # {name}
@@ -79,6 +78,8 @@ class _Edit:
 
     def before(self) -> dict[str, Any]:
         """The members that a person may write."""
+        from palace.resources.pals import PAL  # The server need not load for other commands.
+
         return {name: value for name, value in self.seen.document.items() if name not in PAL.read_only}
 
 
@@ -102,6 +103,8 @@ def _run(edit: _Edit) -> None:
 
 def _round(edit: _Edit, path: Path) -> bool:
     """Edit and send once: True when that settles it, False to edit again. Raises typer.Exit and RemoteError."""
+    from palace.config_files import member_patches
+
     _open(edit.editor, path)
     try:
         patches = member_patches(edit.before(), read_yaml(path.read_text(encoding="utf-8")))

@@ -5,18 +5,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from palace.config_files import (
-    InvalidYaml,
-    Members,
-    Plan,
-    StalePlan,
-    declared_members,
-    digest,
-    dump_plan,
-    load_plan,
-    read_yaml,
-)
+from palace.config_files import Members, Plan, StalePlan, declared_members, digest, dump_plan, load_plan
 from palace.vocabulary import AmbiguousAlias
+from palace.yaml_text import InvalidYaml, read_yaml
 
 PLAN = ".palace-plan.json"
 NEW_FILE = 0o666

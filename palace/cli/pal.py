@@ -32,10 +32,10 @@ from palace.cli.remote import (
 )
 from palace.cli.shown import show_changes, show_preview
 from palace.client import Remote, Terms
-from palace.config_files import write_yaml
 from palace.json_patch import parse_pointer
-from palace.masks import MASK
 from palace.revisions.changes import ABSENT, Change
+from palace.shown import MASK
+from palace.yaml_text import write_yaml
 
 Number = Annotated[int, typer.Argument(metavar="N", help="A number of `palace pal log`.", show_default=False)]
 

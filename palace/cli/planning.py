@@ -11,14 +11,7 @@ from palace.cli.remote import name_of
 from palace.cli.sending import preview_patches
 from palace.cli.shown import effect_line, patch_lines, server_changes, show_changes
 from palace.client import Remote, RemoteError, Terms
-from palace.config_files import (
-    PlanEntry,
-    escaped,
-    member_patches,
-    missing_variables,
-    resolved,
-    with_declared,
-)
+from palace.config_files import PlanEntry, escaped, member_patches, missing_variables, resolved, with_declared
 from palace.json_patch import apply_patch, compile_patch
 from palace.revisions.changes import Change, changes, overlap
 

@@ -8,7 +8,8 @@ import typer
 from palace.cli.folder import PalFile, UnusableFile, read_folder, write_text
 from palace.cli.remote import DEFAULT_URL, Key, Url, connected, fail
 from palace.client import Remote
-from palace.config_files import escaped, file_name, members_for_file, refreshed, write_yaml
+from palace.config_files import escaped, file_name, members_for_file, refreshed
+from palace.yaml_text import write_yaml
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the YAML files.", show_default=False)]
 

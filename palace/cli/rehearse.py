@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from palace.cli.progress import progress
 from palace.cli.remote import DEFAULT_URL, AsJson, Key, PalId, Url, connected, console, fail, print_json, printable
 from palace.client import Remote
-from palace.seeding import read_file
+from palace.yaml_text import read_file
 
 FIRST_LOOK_SECONDS = 0.1
 LAST_LOOK_SECONDS = 2.0

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from palace.client import OnDraft, Remote, RemoteError, Written
-from palace.config_files import write_yaml
+from palace.yaml_text import write_yaml
 
 DEFAULT_URL = "http://127.0.0.1:8790"
 UNLIMITED = 10_000

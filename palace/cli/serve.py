@@ -11,7 +11,7 @@ import typer
 
 from palace.accounts import RevokedKey
 from palace.app import Greeting, environment, serve, settings_from
-from palace.cli.flags import with_flags
+from palace.cli.flags import GroupedCommand, with_flags
 from palace.folder import FIRST_KEY, FolderInUse
 from palace.seeding import InvalidFaults, InvalidSeed
 from palace.serving import CannotListen
@@ -42,6 +42,9 @@ StopWithStdin = Annotated[
         "--stop-with-stdin", help="Stop when standard input ends: when whoever started the server is gone, too."
     ),
 ]
+
+
+COMMAND_CLASS = GroupedCommand
 
 
 @with_flags(ALL_FLAGS)

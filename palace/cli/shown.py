@@ -8,13 +8,11 @@ import orjson
 from rich.console import Console
 
 from palace.cli.remote import printable
-from palace.client import Preview
-from palace.config_files import write_yaml
+from palace.client import Document, Preview
 from palace.json_patch import parse_pointer
-from palace.masks import MASK
-from palace.resource import Document
 from palace.revisions.changes import ABSENT, Change, changes
-from palace.revisions.history import STAMPED
+from palace.shown import MASK, STAMPED
+from palace.yaml_text import write_yaml
 
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
 STYLES = {"added": "green", "removed": "red", "changed": "yellow"}

@@ -11,10 +11,8 @@ from palace.config_files.members import (
 )
 from palace.config_files.plan import Plan, PlanEntry, StalePlan, check_plan, digest, dump_plan, load_plan
 from palace.config_files.references import MissingVariables, escaped, missing_variables, resolved
-from palace.config_files.text import InvalidYaml, load_yaml, read_yaml, with_id, write_yaml
 
 __all__ = [
-    "InvalidYaml",
     "Members",
     "MissingVariables",
     "Plan",
@@ -27,14 +25,10 @@ __all__ = [
     "escaped",
     "file_name",
     "load_plan",
-    "load_yaml",
     "member_patches",
     "members_for_file",
     "missing_variables",
-    "read_yaml",
     "refreshed",
     "resolved",
     "with_declared",
-    "with_id",
-    "write_yaml",
 ]

@@ -7,10 +7,10 @@ from typing import Any
 
 from palace.config_files.references import has_reference, missing_variables, resolved
 from palace.json_patch import equal
-from palace.masks import MASK
 from palace.resources.pals import PAL
 from palace.resources.pals.conferencing import CONFERENCING
 from palace.revisions.changes import ABSENT, as_patch, changes
+from palace.shown import MASK
 from palace.vocabulary import canonical_document
 
 Members = dict[str, Any]

@@ -14,12 +14,12 @@ from palace.audit import Deed
 from palace.call import Call
 from palace.errors import NoSuchRevision
 from palace.json_patch import Limits, apply_patch
-from palace.masks import MASK, Refs, load_refs
+from palace.masks import Refs, load_refs
 from palace.resource import Document
 from palace.revisions.changes import Change, Tokens, as_patch, changes, reversed_changes
+from palace.shown import MASK, STAMPED
 from palace.storage import Record, Revision, Transaction
 
-STAMPED = "updated_at"
 LONGEST_CHAIN = 32
 """Patches between two whole documents: 32 cost about as much disk as one document of 3 KB, and 0.3 ms to apply."""
 

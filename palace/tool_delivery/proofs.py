@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from palace.fetching import Request
-from palace.masks import MASK
 from palace.resource import Document
+from palace.shown import MASK
 from palace.tool_delivery.placeholders import compact, encoded
 
 SIGNATURE = "x-tavus-signature"

@@ -17,7 +17,7 @@ from palace.links import check_references
 from palace.masks import Sealer, load_refs, settle_secrets
 from palace.resource import Document, Problem, Resource, Services, value_at
 from palace.revisions.changes import changes
-from palace.revisions.history import STAMPED
+from palace.shown import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.deleting import without_vanished
 from palace.verbs.guards import is_stale, refuse_stale

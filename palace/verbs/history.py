@@ -15,8 +15,9 @@ from palace.etags import quoted
 from palace.masks import carried_refs, load_refs, readdressed_secrets
 from palace.resource import Document, Problem, Resource, Services
 from palace.revisions.changes import ABSENT, Change, make, moved, reversed_changes, still_to_make
-from palace.revisions.history import STAMPED, Delta, State, delta_between, state_at, state_before
+from palace.revisions.history import Delta, State, delta_between, state_at, state_before
 from palace.revisions.lines import unified
+from palace.shown import STAMPED
 from palace.storage import Record, Revision, Transaction
 from palace.validation import as_object, refuse
 from palace.verbs.deleting import Also, nothing_else, without_vanished

@@ -18,7 +18,8 @@ from palace.judging import framed, judge
 from palace.masks import Refs, carried_refs, dump_refs, load_refs, readdressed_secrets, settle_secrets
 from palace.resource import Document, Resource
 from palace.revisions.changes import ABSENT, Change, changes, make, overlap, value_of
-from palace.revisions.history import STAMPED, Delta, deed_of, delta_between
+from palace.revisions.history import Delta, deed_of, delta_between
+from palace.shown import STAMPED
 from palace.storage import Draft, Record, Transaction
 from palace.verbs.queries import flag, one_of
 

@@ -13,6 +13,7 @@ LONGEST_FUNCTION = 60
 LAYERS: list[list[str]] = [
     [
         "palace.vocabulary",
+        "palace.shown",
         "palace.clock",
         "palace.ids",
         "palace.logs",
@@ -20,7 +21,7 @@ LAYERS: list[list[str]] = [
         "palace.metrics",
         "palace.json_patch",
     ],
-    ["palace.addresses", "palace.pictures", "palace.conversation"],
+    ["palace.addresses", "palace.pictures", "palace.conversation", "palace.yaml_text"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     [
         "palace.settings",

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
-from palace.config_files import load_yaml, resolved
+from palace.config_files import resolved
 from palace.engines.base import Ask, Means
 from palace.engines.openai_compatible import Seconds
 from palace.engines.scripted import ScriptedModel
 from palace.engines.scripts import MEMBERS, RULE_MEMBERS, read_script
 from palace.engines.table import MEMBERS as MEMBERS_OF_ENTRIES
 from palace.engines.table import read_table
+from palace.yaml_text import load_yaml
 from tests.engines.asking import ask, heard
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from palace.clock import Clock
-from palace.config_files import load_yaml
 from palace.engines.base import Ask, Means, ModelDown, Piece
 from palace.engines.scripted import ScriptedModel
 from palace.engines.scripts import InvalidScript, Script, read_script
+from palace.yaml_text import load_yaml
 from tests.engines.asking import ask, down, heard
 
 SCRIPT = r"""

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from palace.cli.patch import operations_for
 from palace.config_files import (
-    InvalidYaml,
     MissingVariables,
     Plan,
     PlanEntry,
@@ -19,14 +18,12 @@ from palace.config_files import (
     load_plan,
     member_patches,
     members_for_file,
-    read_yaml,
     refreshed,
     resolved,
     with_declared,
-    with_id,
-    write_yaml,
 )
 from palace.json_patch import PatchError, apply_patch, compile_patch, equal
+from palace.yaml_text import InvalidYaml, read_yaml, with_id, write_yaml
 from tests.json_patch.strategies import values
 
 MASK = "********"

@@ -14,7 +14,6 @@ from palace import verbs
 from palace.addresses import parse_networks
 from palace.call import STOCK_OWNER, Call, Reply
 from palace.errors import BadRequest, Detail
-from palace.masks import MASK
 from palace.resource import Claim, Document, Endpoint, Names, Problem, Resource, Services, Stamp, Wording, value_at
 from palace.resources.tools.delivery import (
     SECRET_OF,
@@ -24,6 +23,7 @@ from palace.resources.tools.delivery import (
     delivery_rules,
     private_hosts,
 )
+from palace.shown import MASK
 from palace.tool_delivery.placeholders import RESERVED_PREFIX
 from palace.validation import Model
 

@@ -2,9 +2,12 @@
 
 import re
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from palace.json_patch import InvalidJson, read_json
 
 ONE_LINE = 1 << 30
 """No line is folded: a text without line breaks stays one line, as it is in every other editor of a PAL."""
@@ -135,3 +138,16 @@ def with_id(text: str, id: str) -> str:
     except InvalidYaml:
         is_right = False
     return candidate if is_right else write_yaml(wanted)
+
+
+def read_file(path: Path) -> Any:
+    """The JSON or YAML in a file. Raises ValueError with a sentence."""
+    try:
+        content = path.read_bytes()
+        return read_json(content) if path.suffix == ".json" else load_yaml(content.decode("utf-8"))
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from error
+    except InvalidJson as error:
+        raise ValueError(error.problem) from error
+    except (InvalidYaml, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from error
