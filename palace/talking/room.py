@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
-from palace.conversation import Line, Script, State
+from palace.conversation import Command, Line, Script, State
 from palace.errors import InvalidId
 from palace.storage import Unreadable
 from palace.talking.given import Given, Place
@@ -46,3 +46,22 @@ class Room:
     doing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     streamed: list[Message] = field(default_factory=list)
     """app messages of what the PAL is saying just now that are not stored"""
+    unstored: list[Command] = field(default_factory=list)
+    """what was told meanwhile and lasts: it is stored with the next step"""
+
+    def renew(self, fresh: "Room") -> None:
+        """Become what is stored, but for how far an answer has come that is still awaited here; others stop."""
+        own, state = self.state, fresh.state
+        if own.thinking and state.thinking and own.thinking.inference_id == state.thinking.inference_id in self.doing:
+            state.thinking, state.is_speaking, state.spoke_at = own.thinking, own.is_speaking, own.spoke_at
+        else:
+            self.streamed.clear()
+            self.unstored.clear()
+        state.seq = max(own.seq, state.seq)
+        self.number, self.state, self.lines, self.is_stale = fresh.number, state, fresh.lines, False
+        if (
+            own.thinking
+            and own.thinking != state.thinking
+            and (task := self.doing.pop(own.thinking.inference_id, None))
+        ):
+            task.cancel()

@@ -15,8 +15,9 @@ import structlog
 
 from palace.clock import timestamp
 from palace.conversation import Command, Event, react, script_of
+from palace.conversation.brain import AWAY
 from palace.conversation.commands import AskModel, CallTool, Close, Emit, StopModel
-from palace.conversation.events import AtWork, Lost, ModelSpoke, What
+from palace.conversation.events import AtWork, Joined, Lost, LostTouch, ModelSpoke, What
 from palace.conversation.state import state_of, stored_state
 from palace.resource import Services
 from palace.storage import Stale, StorageFailure, Transaction
@@ -34,14 +35,14 @@ KIND = "conversation"
 POST_CALL = "post_call_action"
 JOB_BYTES = 7
 """of the number of a job, which fits an integer of the store"""
-AT_LEAST_AHEAD = 1000
-"""So far the numbers of app messages jump when a room is read anew while the PAL was speaking: those of messages that
-were not stored are not given again."""
+AT_LEAST_AHEAD = 2000
+"""So far the numbers of app messages jump with a step while an answer is awaited elsewhere, or was: those of messages
+that were told there and not stored are not given again. It is more than an answer has at most."""
 REST_SECONDS = 60.0
 """So long a room stays in memory that nobody listens to."""
-WORK_SECONDS, WORK_IS_TOLD_BEFORE = 15.0, 10.0
+WORK_SECONDS, LEASE_SECONDS, STAYS_BEFORE_SECONDS = 15.0, 120.0, 10.0
 """Where several servers share a database, one that is at work for a conversation is taken for gone when it does not say
-so for so long; it does when so much of that is left."""
+so for so long, and so is a person whose server does not; it does when so much of that is left."""
 BROKEN_SECONDS = 30.0
 """So long a person whose line is broken may take to come back."""
 BY_HTTP = "(http)"
@@ -85,14 +86,18 @@ class Rooms:
     async def room(self, place: Place) -> Room:
         """The conversation, as it is stored or newer. Raises Gone, Damaged."""
         known = self._rooms.get(place.document)
-        if known is not None:
-            known.touched_at = self._services.clock.monotonic()
-            return known
-        async with self._opening.setdefault(place.document, asyncio.Lock()):
-            if (known := self._rooms.get(place.document)) is None:
-                known = await self._read(place)
-                self._rooms[place.document] = known
-        self._opening.pop(place.document, None)
+        if known is None:
+            try:
+                async with self._opening.setdefault(place.document, asyncio.Lock()):
+                    if (known := self._rooms.get(place.document)) is None:
+                        known = await self._read(place)
+                        self._rooms[place.document] = known
+            finally:
+                self._opening.pop(place.document, None)
+        if known.is_stale:
+            async with known.lock:
+                await self._catch_up(known)
+        known.touched_at = self._services.clock.monotonic()
         return known
 
     async def _read(self, place: Place) -> Room:
@@ -106,9 +111,6 @@ class Rooms:
             room = Room(place, kept.number, script_of(kept.script), given_of(kept.given), state, lines)
         except ValueError:
             raise Damaged(place.id) from None
-        if state.thinking is not None:
-            state.seq += AT_LEAST_AHEAD
-        room.touched_at = self._services.clock.monotonic()
         return room
 
     async def find(self, id: str) -> Place | None:
@@ -119,16 +121,15 @@ class Rooms:
     async def messages(self, room: Room, after: int, most: int = 100_000) -> list[Message]:
         """The app messages behind a number, in order."""
         stored = await self._services.store.reading.conversations.logged(room.place.document, "message", after, most)
-        return sorted(
-            [*(orjson.loads(one.body) for one in stored), *(one for one in room.streamed if one["seq"] > after)],
-            key=lambda message: message["seq"],
-        )
+        told = [*room.streamed, *(command.message for command in room.unstored if isinstance(command, Emit))]
+        found = [*(orjson.loads(one.body) for one in stored), *(one for one in told if one["seq"] > after)]
+        return sorted(found, key=lambda message: message["seq"])
 
     @asynccontextmanager
     async def listening(self, room: Room, after: int | None = None) -> AsyncIterator[Listener]:
         """A listener to all that happens behind a number, or from now on. Raises Stopping."""
         async with room.lock:
-            if self.is_shared:
+            if self.is_shared or room.is_stale:
                 await self._catch_up(room)
             if self.is_stopping:
                 raise Stopping
@@ -179,8 +180,10 @@ class Rooms:
             while True:
                 if room.is_stale:
                     await self._renew(room, await self._read(room.place))
-                lost = [Lost()] if self.is_lost(room) and not self._services.store.is_shared else []
-                commands = self._reacted(room, [*lost, *happened])
+                if self.is_thought_elsewhere(room):
+                    room.state.seq += AT_LEAST_AHEAD
+                lost = [Lost()] if self.is_lost(room) and not self.is_shared else []
+                commands = [*room.unstored, *self._reacted(room, [*lost, *happened])]
                 if self.is_shared and (room.doing or any(isinstance(one, AskModel | CallTool) for one in commands)):
                     self._reacted(room, [AtWork(WORK_SECONDS)])
                 try:
@@ -192,13 +195,17 @@ class Rooms:
                     raise
                 else:
                     break
-            self._follow(room, commands)
+            told = len(room.unstored)
+            room.unstored.clear()
+            self._follow(room, commands[told:])
 
     async def stream(self, room: Room, spoke: ModelSpoke) -> None:
         """The model has come further: tell it, and store nothing. What is read anew meanwhile is not spoken of."""
         async with room.lock:
             if not room.is_stale:
-                self._follow(room, self._reacted(room, (spoke,)))
+                commands = self._reacted(room, (spoke,))
+                room.unstored += [command for command in commands if isinstance(command, Emit) and command.lasts]
+                self._follow(room, commands)
 
     def _follow(self, room: Room, commands: Sequence[Command]) -> None:
         self._tell(room, commands)
@@ -209,12 +216,16 @@ class Rooms:
         room.moved = asyncio.Event()
 
     @staticmethod
-    def is_lost(room: Room) -> bool:
+    def is_thought_elsewhere(room: Room) -> bool:
+        """Whether an answer is awaited, and not here."""
+        thinking = room.state.thinking
+        return thinking is not None and thinking.inference_id not in room.doing
+
+    def is_lost(self, room: Room) -> bool:
         """Whether something is under way that nobody here carries out."""
-        thinking, calls = room.state.thinking, room.state.calls
-        return (thinking is not None and thinking.inference_id not in room.doing) or any(
+        return self.is_thought_elsewhere(room) or any(
             (tool := room.script.tool(call.name)) is not None and tool.is_api and id not in room.doing
-            for id, call in calls.items()
+            for id, call in room.state.calls.items()
         )
 
     def _reacted(self, room: Room, happened: Sequence[What]) -> list[Command]:
@@ -223,8 +234,7 @@ class Rooms:
 
     async def _renew(self, room: Room, fresh: Room) -> None:
         """Make it what is stored, and tell what others did."""
-        room.number, room.state, room.lines, room.is_stale = fresh.number, fresh.state, fresh.lines, False
-        room.streamed.clear()
+        room.renew(fresh)
         if room.listeners:
             self._pass_on(room, await self.messages(room, min(listener.after for listener in room.listeners)))
 
@@ -296,10 +306,6 @@ class Rooms:
                 task = room.doing.pop(command.inference_id, None)
                 if task is not None:
                     task.cancel()
-            case Close():
-                for task in room.doing.values():
-                    task.cancel()
-                room.doing.clear()
             case _:
                 """Stored and told already."""
 
@@ -313,7 +319,7 @@ class Rooms:
         while True:
             try:
                 await self.happen(room, *happened)
-            except Gone:
+            except (Gone, Damaged):
                 return
             except StorageFailure as error:
                 log.error("could not store a step of a conversation", id=room.place.id, problem=str(error))
@@ -337,17 +343,22 @@ class Rooms:
                 async with room.lock:
                     try:
                         await self._catch_up(room)
-                    except Gone:
+                    except (Gone, Damaged):
                         for listener in room.listeners:
                             listener.end("gone")
 
-    async def tell_of_work(self) -> None:
-        """Say that this server is at work, where others would soon take it for gone."""
-        before = self.now() + WORK_IS_TOLD_BEFORE
-        for room in list(self._rooms.values()):
-            if room.doing and room.state.timers.get("work", before) < before:
-                with suppress(Gone):
-                    await self.happen(room)
+    async def stay(self) -> None:
+        """Say that this server is at work, and who hangs on to it, where others would soon take them for gone."""
+        await asyncio.gather(*(self._stay(room) for room in self._rooms.values() if not room.state.is_over))
+
+    async def _stay(self, room: Room) -> None:
+        before, timers = self.now() + STAYS_BEFORE_SECONDS, room.state.timers
+        here = [one for one in room.visitors if timers.get(AWAY + one, before) < before]
+        if here or (room.doing and timers.get("work", before) < before):
+            with suppress(Gone, StorageFailure):  # What cannot be stored is tried again before long.
+                await self.happen(
+                    room, *(what for one in here for what in (Joined(one), LostTouch(one, LEASE_SECONDS)))
+                )
 
     def clear_up(self) -> None:
         """Let go of rooms that nobody listens to."""
@@ -357,7 +368,9 @@ class Rooms:
                 del self._rooms[document]
 
     async def let_go(self) -> None:
-        """End what is being done for all conversations; whoever takes over does it anew."""
+        """End what is being done; whoever takes over does it anew, and knows what people heard."""
+        speaking = [room for room in self._rooms.values() if room.state.is_speaking]
+        await asyncio.gather(*(self.happen(room) for room in speaking), return_exceptions=True)
         tasks = [task for room in self._rooms.values() for task in room.doing.values()]
         for task in tasks:
             task.cancel()

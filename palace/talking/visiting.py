@@ -9,11 +9,11 @@ from palace.errors import BadRequest, ClientError, Detail
 from palace.ids import Ids
 from palace.resource import Services
 from palace.talking.room import Room
-from palace.talking.rooms import BROKEN_SECONDS, Rooms
+from palace.talking.rooms import BROKEN_SECONDS, LEASE_SECONDS, Rooms
 from palace.talking.tokens import read_token
 
-LEASE_SECONDS = 120.0
-"""On a database of several servers, a person whose server died is noticed missing after this time."""
+GOING_SECONDS = 3.0
+"""Where several servers share a database, a person who goes here has so long another line elsewhere to show."""
 GUESSED_BY_NOBODY = 16
 """So many characters an id must have to open the door with a token that has expired: those that people make up are
 shorter."""
@@ -98,9 +98,9 @@ async def still_there(rooms: Rooms, room: Room, participant: str) -> None:
 async def go(rooms: Rooms, room: Room, participant: str, *, is_clean: bool) -> None:
     """A line is gone. With their last one a person has left; at once, or unless they come back in time."""
     _let_go(room, participant)
-    if not room.visitors[participant] and not room.state.is_over:
-        what = Left(participant) if is_clean else LostTouch(participant, BROKEN_SECONDS)
-        await rooms.surely(room, what)
+    if not room.visitors[participant] and (room.is_stale or not room.state.is_over):
+        seconds = BROKEN_SECONDS if not is_clean else GOING_SECONDS if rooms.is_shared else 0
+        await rooms.surely(room, LostTouch(participant, seconds) if seconds else Left(participant))
 
 
 def _is_there(rooms: Rooms, participant: str) -> Sequence[What]:

@@ -1,13 +1,12 @@
 """What happens in conversations by itself: timers, and what a process that is gone left open."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from palace.clock import timestamp
-from palace.conversation.events import Lost, LostTouch, TimeCame
+from palace.conversation.events import LostTouch, TimeCame
 from palace.resource import Services
 from palace.storage import StorageFailure
 from palace.talking.given import Place
@@ -18,8 +17,6 @@ LOOK_EVERY_SECONDS = 0.25
 MOST_DUE = 10_000
 EVER = "9999"
 """Later than every time."""
-ENDINGS = ("call", "left", "absent")
-"""Timers after which there is nothing left to take over."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.talking")
 
@@ -30,7 +27,7 @@ class Waking:
     def __init__(self, rooms: Rooms, services: Services) -> None:
         self._rooms = rooms
         self._services = services
-        self._damaged: dict[int, float] = {}
+        self._left_alone: dict[int, float] = {}
         """until when conversations are left alone"""
 
     async def keep_talking(self) -> None:
@@ -46,7 +43,7 @@ class Waking:
                         begun = True
                     if self._rooms.is_shared:
                         await self._rooms.hear_of_others()
-                        await self._rooms.tell_of_work()
+                        await self._rooms.stay()
                     self._rooms.clear_up()
                 except Exception as error:  # Whatever it is, time goes on.
                     cause = None if isinstance(error, StorageFailure) else error
@@ -57,42 +54,40 @@ class Waking:
 
     async def _take_over(self) -> None:
         """Another process held all lines before: who does not come back has left."""
-        async for room in self._due(EVER):
-            people = [one for one in room.state.people if one != BY_HTTP and one not in room.visitors]
-            with suppress(Gone):
-                if people:
-                    await self._rooms.happen(room, *(LostTouch(one, BROKEN_SECONDS) for one in people))
-                await self._wake(room)
+        await self._each(EVER, self._take)
+
+    async def _take(self, room: Room) -> None:
+        people = [one for one in room.state.people if one != BY_HTTP and one not in room.visitors]
+        if people:
+            await self._rooms.happen(room, *(LostTouch(one, BROKEN_SECONDS) for one in people))
+        await self._wake(room)
 
     async def _wake_all(self) -> None:
-        async for room in self._due(timestamp(self._services.clock.now())):
-            with suppress(Gone):
-                await self._wake(room)
+        await self._each(timestamp(self._services.clock.now()), self._wake)
 
-    async def _due(self, until: str) -> AsyncIterator[Room]:
-        """The conversations in which something is to happen by then.
+    async def _each(self, until: str, look_after: Callable[[Room], Awaitable[None]]) -> None:
+        """Look after the conversations in which something is to happen by then.
 
-        One that cannot be read is left alone for a minute, so that it keeps no other one waiting.
+        One that cannot be looked after is left alone for a minute, so that it keeps no other one waiting.
         """
         now = self._services.clock.monotonic()
         for due in await self._services.store.reading.conversations.due(until, MOST_DUE):
-            if self._damaged.get(due.document, 0.0) > now:
+            if self._left_alone.get(due.document, 0.0) > now:
                 continue
             try:
-                room = await self._rooms.room(Place(*due))
+                await look_after(await self._rooms.room(Place(*due)))
             except Gone:
-                continue
-            except Damaged as error:
-                self._damaged[due.document] = now + REST_SECONDS
-                log.error("could not look after a conversation", id=due.id, problem=str(error))
-                continue
-            yield room
+                self._left_alone.pop(due.document, None)
+            except Exception as error:
+                if isinstance(error, StorageFailure) and not isinstance(error, Damaged):
+                    raise
+                self._left_alone[due.document] = now + REST_SECONDS
+                cause = None if isinstance(error, Damaged) else error
+                log.error("could not look after a conversation", id=due.id, problem=str(error), exc_info=cause)
 
     async def _wake(self, room: Room) -> None:
+        """Let happen what is due; a step finds out by itself that what was under way is lost."""
         now = self._rooms.now()
         due = [TimeCame(timer) for timer, at in sorted(room.state.timers.items(), key=lambda one: one[1]) if at <= now]
-        is_lost = self._rooms.is_lost(room) and not self._rooms.is_shared  # Others tell that they are at work.
-        if any(one.timer in ENDINGS for one in due) or (due and not is_lost):
+        if due or (self._rooms.is_lost(room) and not self._rooms.is_shared):  # Others tell that they are at work.
             await self._rooms.happen(room, *due)
-        elif is_lost:
-            await self._rooms.happen(room, Lost())

@@ -1,0 +1,1 @@
+"""Conversations that go on, on one server or several."""
