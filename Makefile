@@ -31,7 +31,7 @@ test-postgres: $(VENV)/installed-dev ## Run once more, on PostgreSQL, all tests 
 	PALACE_TEST_DATABASE=postgres $(BIN)/pytest -q $(ON_POSTGRES)
 
 test-unit: $(VENV)/installed-dev ## Run the tests that start no server.
-	$(BIN)/pytest -q tests/unit tests/json_patch tests/storage tests/architecture
+	$(BIN)/pytest -q tests/unit tests/json_patch tests/conversation tests/talking tests/storage tests/architecture
 
 test-clients: $(VENV)/installed-clients $(CLIENTS)/installed ## Run unmodified clients of the Tavus API against the server.
 	$(BIN)/pytest -q tests/clients

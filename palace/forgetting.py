@@ -5,18 +5,21 @@ conversations that are over; and leaving no byte of it.
 import asyncio
 from datetime import timedelta
 
+import orjson
 import structlog
 
 from palace.audit import Deed
 from palace.clock import timestamp
 from palace.resource import Services
-from palace.storage import StorageFailure, Transaction
+from palace.storage import Listing, StorageFailure, Transaction
 
 EVERY_SECONDS = 3600
 DOCUMENTS_AT_ONCE = 20
 ANSWERS_AT_ONCE = 500
 DELIVERIES_AT_ONCE = 100
 CONVERSATIONS_AT_ONCE = 20
+REPLAYS_AT_ONCE = 100
+CONVERSATION, REHEARSAL = "conversation", "rehearsal"
 """Forgetting goes in small transactions, so that requests need not wait for all of it."""
 
 WAIT_SECONDS = 0.5
@@ -79,6 +82,8 @@ async def forget_documents(services: Services) -> int:
         gone = await tx.forget_documents(before, DOCUMENTS_AT_ONCE)
         for kind, id, owner, revision in gone:
             await tx.add_audit(Deed(at, owner, None, "purge", kind, id, revision), services.audit)
+            if kind == CONVERSATION:
+                await forget_replays(tx, id, owner, services)
         return len(gone)
 
     total = 0
@@ -97,12 +102,26 @@ async def forget_conversations(services: Services) -> int:
         gone = await tx.conversations.forget(before, CONVERSATIONS_AT_ONCE)
         for kind, id, owner, revision in gone:
             await tx.add_audit(Deed(at, owner, None, "purge", kind, id, revision), services.audit)
+            await forget_replays(tx, id, owner, services)
         return len(gone)
 
     total = 0
     while days and (count := await services.store.transact(some)):
         total += count
     return total
+
+
+async def forget_replays(tx: Transaction, conversation: str, owner: int, services: Services) -> None:
+    """Take away the rehearsals that said a conversation again, which hold all that was said in it."""
+    at = timestamp(services.clock.now())
+    listing = Listing("own", "newest", REPLAYS_AT_ONCE, labels={CONVERSATION: [conversation]})
+    while found := (await tx.links.search(REHEARSAL, owner, listing)).bodies:
+        for body in found:
+            record = await tx.get(REHEARSAL, orjson.loads(body)["rehearsal_id"], owner)
+            assert record is not None, "it was found in the same transaction"
+            deed = Deed(at, owner, None, "purge", REHEARSAL, record.id, record.revision)
+            await tx.add_audit(deed, services.audit)
+            await tx.delete(record)
 
 
 async def forget_answers(services: Services) -> int:

@@ -60,6 +60,11 @@ REHEARSAL = Resource(
     model=Rehearsal,
     example=EXAMPLE,
     stamps=STAMPS,
-    labels={"pal": ("pal_id",), "pal_etag": ("pal_etag",), "suite_tag": ("suite_tag",)},
+    labels={
+        "pal": ("pal_id",),
+        "pal_etag": ("pal_etag",),
+        "suite_tag": ("suite_tag",),
+        "conversation": ("conversation_id",),
+    },
     endpoints=(),
 )

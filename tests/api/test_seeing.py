@@ -263,7 +263,10 @@ def test_after_a_hard_delete_no_byte_of_what_was_said_is_in_the_files(tmp_path):
                 say(api, conversation, f"text-of-{number} in turn {turn}")
         end(api, kept)
         assert texts_left(palace.data, "text-of-1", "text-of-2") == ["text-of-1", "text-of-2"]
+        again = api.post(f"/v2/pals/{pal}/rehearsals", json={"conversation_id": gone}).json()["rehearsal_id"]
+        once(lambda: api.get(f"/v2/pals/{pal}/rehearsals/{again}").json()["status"] == "completed")
         assert api.delete(f"/v2/conversations/{gone}?hard=true").status_code == 204
+        assert api.get(f"/v2/pals/{pal}/rehearsals").json()["data"] == []
         once(lambda: not texts_left(palace.data, "text-of-1", "name-of-1", "context-of-1"), 20)
         assert texts_left(palace.data, "text-of-2", "name-of-2") == ["text-of-2", "name-of-2"]
         assert seen(api, kept, "transcript")["data"]

@@ -14,6 +14,7 @@ from palace import verbs
 from palace.call import Call, Reply
 from palace.conversation.events import EndAsked
 from palace.etags import tags_in
+from palace.forgetting import forget_replays
 from palace.resource import Document, Endpoint, Names, Parameter, Resource, Services, Stamp
 from palace.resources.conversations.looking import LOOKING, SEARCH, list_or_search
 from palace.resources.conversations.making import RECEIPT, create
@@ -101,6 +102,8 @@ async def delete(resource: Resource, call: Call, services: Services) -> Reply:
 
     async def remove(tx: Transaction) -> Outcome:
         record, is_deleted = await known(tx)
+        if is_hard:
+            await forget_replays(tx, record.id, record.owner, services)
         if is_deleted:
             return await erase(tx, call, record, services)
         return await take_away(tx, call, record, services, for_good=is_hard)
