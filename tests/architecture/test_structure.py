@@ -20,7 +20,7 @@ LAYERS: list[list[str]] = [
         "palace.metrics",
         "palace.json_patch",
     ],
-    ["palace.addresses", "palace.pictures", "palace.conversation"],
+    ["palace.addresses", "palace.lookups", "palace.pictures", "palace.conversation"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     [
         "palace.settings",

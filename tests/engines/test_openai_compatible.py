@@ -157,6 +157,31 @@ def test_models_that_stream_calls_in_other_ways_are_understood(server: ModelServ
     assert answer.wishes == tuple(Wish(*wish) for wish in wishes)
 
 
+@pytest.mark.parametrize(
+    ("parts", "pieces", "whole"),
+    [
+        (("Hi \ud83d", "\ude00!"), ["Hi ", "\U0001f600!"], "Hi \U0001f600!"),
+        (("\ud83d", "\ud83d", "\ude00"), ["\ufffd", "\U0001f600"], "\ufffd\U0001f600"),
+        (("a\ud83d", "b"), ["a", "\ufffdb"], "a\ufffdb"),
+        (("a\x00b\ude00",), ["a\ufffdb\ufffd"], "a\ufffdb\ufffd"),
+        (("a\ud83d",), ["a"], "a\ufffd"),
+    ],
+)
+def test_halves_of_characters_are_put_together_or_left_out(
+    server: ModelServer, parts: tuple[str, ...], pieces: list[str], whole: str
+) -> None:
+    server.do(Doing((*(chunk({"content": part}) for part in parts), chunk({}, "stop"))))
+    found = asyncio.run(listen(model_at(server), ask()))
+    assert found.answer is not None
+    assert (found.pieces, found.answer.text) == (pieces, whole)
+
+
+def test_halves_of_characters_in_a_call_are_put_together_or_left_out(server: ModelServer) -> None:
+    first = {"index": 0, "id": "a\ud83d", "function": {"name": "ring\ude00", "arguments": '{"x": "\ud83d'}}
+    server.do(Doing(called(first, {"index": 0, "function": {"arguments": '\ude00\ud83d"}'}})))
+    assert heard(model_at(server)).wishes == (Wish("a\ufffd", "ring\ufffd", '{"x": "\U0001f600\ufffd"}'),)
+
+
 ENDINGS: dict[str, Doing] = {
     "a reason, and no [DONE]": Doing((chunk({"content": "Hello."}), chunk({}, "stop")), says_done=False),
     "[DONE], and no reason": Doing((chunk({"content": "Hello."}),)),
