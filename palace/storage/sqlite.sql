@@ -579,6 +579,11 @@ ORDER BY due_at, seq LIMIT :most;
 UPDATE deliveries SET attempts = attempts + 1, tries = tries + 1, leased_until = :until
 WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting' AND leased_until < :now;
 
+-- name: tries_of_delivery
+-- What an attempt counts for, if it is still the one that counts.
+SELECT tries, asked_at FROM deliveries
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
+
 -- name: settle_delivery
 -- What became of an attempt, if it is still the one that counts.
 UPDATE deliveries
@@ -587,8 +592,8 @@ SET state = :state, due_at = :due_at, leased_until = '', last_status = :last_sta
 WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: let_go_delivery
--- An attempt was broken off before it came to anything, and is no try.
-UPDATE deliveries SET tries = tries - 1, leased_until = ''
+-- An attempt was broken off before it came to anything, and is no try; nor was it one if it was asked for again since.
+UPDATE deliveries SET tries = max(tries - 1, 0), leased_until = ''
 WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: hold_lane

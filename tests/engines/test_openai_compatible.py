@@ -317,7 +317,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("retry_after", "waited"),
     [("0", 0.0), ("1.5", 1.5), ("Thu, 01 Jan 2026 00:00:07 GMT", 7.0), ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
-     ("soon", 0.25)],
+     ("soon", 0.25), ("nan", 0.25), ("Mon, 01 Jan 2024 00:00:00 +99999999999999999", 0.25)],
 )  # fmt: skip
 def test_the_time_that_a_busy_model_names_is_waited(server: ModelServer, retry_after: str, waited: float) -> None:
     waits = Waits()
