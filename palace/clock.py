@@ -1,7 +1,9 @@
 """The one door for time: everything else is banned from reading the clock itself, so tests can hold it still."""
 
+import re
 import time
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Where a clock may be set: what the server takes off the time and adds to it leads to a date from there."""
@@ -53,3 +55,16 @@ def checked_moment(moment: datetime) -> datetime:
     if not EARLIEST <= moment < LATEST:
         raise ValueError(f"it must lie in the years {EARLIEST.year} to {LATEST.year - 1}")
     return moment.astimezone(UTC)
+
+
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def seconds_to_wait(retry_after: str, now: datetime) -> float | None:
+    """What a `Retry-After` asks for, in seconds or as a date (RFC 9110, section 10.2.3); None when it says neither."""
+    if SECONDS.fullmatch(retry_after):
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # TypeError: a date without its zone.
+        return None

@@ -8,12 +8,11 @@ docs/explanation/fetching.md.
 
 import asyncio
 import re
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -22,6 +21,7 @@ import httpx
 
 from palace import __version__
 from palace.addresses import Networks, address_in, is_public_address, is_public_host
+from palace.lookups import Lookups, NotNow
 
 LONGEST_URL = 2048
 LONGEST_FILLED_URL = 8000
@@ -42,6 +42,7 @@ NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 PRIVATE = "Must not lead to a private address: this server fetches from public ones only."
 
 Resolver = Callable[[str], Awaitable[Sequence[str]]]
+"""All addresses of a name. Raises NotNow."""
 
 
 class FetchFailed(Exception):
@@ -77,20 +78,6 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-async def look_up(host: str) -> Sequence[str]:
-    """All addresses of a name, as the system finds them; [] when there is none. Raises NotReached for another try."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        if error.errno == socket.EAI_AGAIN:
-            raise NotReached(f"{host} could not be looked up just now.", is_temporary=True) from error
-        return []
-    except UnicodeError:  # Python's: a part of the name that is empty or too long.
-        return []
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
 @dataclass(frozen=True, slots=True)
 class Fetcher:
     """How requests leave this server: networks that are allowed besides public ones, who looks up names, whom TLS
@@ -98,7 +85,7 @@ class Fetcher:
     """
 
     allowed: Networks = ()
-    resolve: Resolver = look_up
+    resolve: Resolver = field(default_factory=lambda: Lookups().look_up)
     certificates: Callable[[], ssl.SSLContext] = _certificates
 
 
@@ -182,7 +169,10 @@ class _Doorkeeper(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the first address of the host that answers."""
         literal = address_in(host)
-        found = [host] if literal else await self._fetcher.resolve(host)
+        try:
+            found = [host] if literal else await self._fetcher.resolve(host)
+        except NotNow as error:
+            raise NotReached(f"{host} could not be looked up just now.", is_temporary=True) from error
         if not found or not all(is_public_address(address, self._fetcher.allowed) for address in found):
             raise FetchRefused(f"{self._where} has no public address.")
         failure: Exception = httpcore.ConnectError()

@@ -13,11 +13,14 @@ from functools import cache
 from palace import app
 from palace.addresses import Networks
 from palace.cli import main
-from palace.fetching import Fetcher, look_up
+from palace.fetching import Fetcher
+from palace.lookups import Lookups
+
+LOOKUPS = Lookups()
 
 
 async def resolve(host: str) -> Sequence[str]:
-    return json.loads(os.environ["NAMES"]).get(host) or await look_up(host)
+    return json.loads(os.environ["NAMES"]).get(host) or await LOOKUPS.look_up(host)
 
 
 @cache

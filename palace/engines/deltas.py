@@ -13,12 +13,18 @@ class NotAChunk(Exception):
 
 
 class Gathered:
-    """All of an answer that has come so far. Chunks are JSON values that nobody has checked."""
+    """All of an answer that has come so far. Chunks are JSON values that nobody has checked.
+
+    A model may stream the two halves of a character apart (`\\ud83d`, then `\\ude00`): they are put together, and what
+    no text can hold becomes U+FFFD.
+    """
 
     def __init__(self, model: str, ids: Ids) -> None:
         self._model = model
         self._ids = ids
         self._texts: list[str] = []
+        self._half = ""
+        """the first half of a character whose other half may come"""
         self._wishes: list[dict[str, str]] = []
         self._by_index: dict[int, dict[str, str]] = {}
         self._usage = Usage()
@@ -39,24 +45,36 @@ class Gathered:
         for choice in _list(said.get("choices")):
             if _mapping(choice).get("index", 0) == 0:
                 text += self._take_choice(choice)
-        return text
+        return self._told(text)
 
     def whole(self) -> Answer:
         """The answer. Calls that have no id get one; those that have no name are none."""
         wishes = tuple(
-            Wish(wish["id"] or self._ids.new("call_", 24), wish["name"], wish["arguments"] or "{}")
+            Wish(
+                whole_characters(wish["id"]) or self._ids.new("call_", 24),
+                whole_characters(wish["name"]),
+                whole_characters(wish["arguments"]) or "{}",
+            )
             for wish in self._wishes
             if wish["name"]
         )
-        return Answer("".join(self._texts), wishes, self._usage, self._model)
+        text = "".join((*self._texts, whole_characters(self._half)))
+        return Answer(text, wishes, self._usage, whole_characters(self._model))
+
+    def _told(self, text: str) -> str:
+        """The text that a chunk brings, without half a character at its end, which waits for the next one."""
+        text = self._half + text
+        self._half = text[-1] if text and "\ud800" <= text[-1] < "\udc00" else ""
+        text = whole_characters(text[: len(text) - len(self._half)])
+        if text:
+            self._texts.append(text)
+        return text
 
     def _take_choice(self, choice: Mapping[str, Any]) -> str:
         delta = _mapping(choice.get("delta") or {})
         text = delta.get("content") or ""
         if not isinstance(text, str):
             raise NotAChunk
-        if text:
-            self._texts.append(text)
         for call in _list(delta.get("tool_calls")):
             self._take_call(_mapping(call))
         self.has_begun = self.has_begun or bool(text or self._wishes)
@@ -83,6 +101,13 @@ class Gathered:
         wish["id"] = wish["id"] or id
         wish["name"] = wish["name"] or name
         wish["arguments"] += arguments
+
+
+def whole_characters(text: str) -> str:
+    """The text with its surrogate pairs put together, and U+FFFD for every half alone and for U+0000."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from palace.engines.base import Ask, LanguageModel, Means, ModelDown, Stream
+from palace.engines.lending import Lending
 from palace.engines.local import NAME as LOCAL
 from palace.engines.local import LocalModel
 from palace.engines.openai_compatible import Endpoint, OpenAiCompatible
@@ -52,6 +53,7 @@ class Models:
         self._weights = weights
         self._takes_scripts = takes_scripts
         self._shared: dict[str, LanguageModel] = {}
+        self._lending = Lending()
 
     @property
     def otherwise(self) -> str:
@@ -63,7 +65,7 @@ class Models:
     def own(self, layer: Mapping[str, Any]) -> LanguageModel:
         """The model that only this PAL has: behind its own address, or with its own script."""
         if layer.get("base_url"):
-            return OpenAiCompatible(own_endpoint(layer), self._means)
+            return self._lending.lend(layer, lambda: OpenAiCompatible(own_endpoint(layer), self._means))
         if not self._takes_scripts:
             text = "This server takes no scripts from PALs; its operator may allow them with --pal-scripts."
             return _Down(ModelDown(text, "refused"))
@@ -81,10 +83,11 @@ class Models:
         return self._shared[name]
 
     async def close(self) -> None:
-        """Close every model that is shared."""
+        """Close every model."""
         shared, self._shared = self._shared, {}
         for model in shared.values():
             await model.close()
+        await self._lending.close()
 
     def _make(self, name: str) -> LanguageModel:
         entry = self.table.entry(name)
@@ -100,7 +103,7 @@ class Models:
 
 
 def open_model(layer: Mapping[str, Any] | None, models: Models) -> LanguageModel:
-    """The model of a PAL whose `layers.llm` this is, with its secrets opened. Closing it leaves shared ones open."""
+    """The model of a PAL whose `layers.llm` this is, with its secrets opened. Closing it gives it back."""
     layer = layer or {}
     extra = layer.get("extra_body") or {}
     if layer.get("base_url") or (layer.get("model") == SCRIPTED and SCRIPT in extra):

@@ -61,8 +61,10 @@ class Endpoint:
     def url(self) -> httpx.URL:
         """What is asked; a query of `base_url` is kept. Raises httpx.InvalidURL and ValueError."""
         base = httpx.URL(self.base_url)
+        path, mark, own_query = base.raw_path.partition(b"?")  # As it is written: `%2F` is no step of the path.
+        target = path.rstrip(b"/") + ROUTE.encode("ascii") + mark + own_query
         query = {name: str(value) for name, value in self.default_query.items()}
-        return base.copy_with(path=base.path.rstrip("/") + ROUTE, fragment=None).copy_merge_params(query)
+        return base.copy_with(raw_path=target, fragment=None).copy_merge_params(query)
 
 
 class OpenAiCompatible:
@@ -73,6 +75,7 @@ class OpenAiCompatible:
         self._means = means
         self._client: Any = None
         self._is_asked_for_usage = True
+        """until it refuses to tell"""
 
     async def stream(self, ask: Ask) -> Stream:
         """See LanguageModel. A failure is tried again before there is text, never afterwards."""
@@ -97,26 +100,29 @@ class OpenAiCompatible:
 
     async def _begun(self, client: Any, ask: Ask, patience: "_Patience") -> "_Source":
         """An answer that has text, or is over. Raises Trouble when every try fails, or there is no time for another."""
-        for tried in range(1, TRIES + 1):
+        tried = 0
+        while True:
+            wants_usage = self._is_asked_for_usage
             try:
-                return await self._try(client, ask, patience)
+                return await self._try(client, ask, patience, wants_usage=wants_usage)
             except Trouble as trouble:
-                if self._goes_without_usage(trouble):
+                if wants_usage and "stream_options" in trouble.said:  # That is all it refused: this was no try.
+                    self._is_asked_for_usage = False
                     continue
+                tried += 1
                 wait = trouble.seconds_to_wait(self._means.clock.now())
                 wait = FIRST_WAIT_SECONDS * 2 ** (tried - 1) if wait is None else wait
                 if not trouble.is_temporary or tried == TRIES or wait >= patience.left():
                     raise
             await self._means.sleep(wait)
-        raise AssertionError("the last try returns or raises")
 
-    async def _try(self, client: Any, ask: Ask, patience: "_Patience") -> "_Source":
+    async def _try(self, client: Any, ask: Ask, patience: "_Patience", *, wants_usage: bool) -> "_Source":
         from openai import AsyncStream
 
         shown = self._endpoint.shown
         with told_as_trouble(shown, is_reading=False):
             async with patience.limit(shown):
-                url, body = str(self._endpoint.url), self._question(ask)
+                url, body = str(self._endpoint.url), self._question(ask, wants_usage=wants_usage)
                 stream = await client.post(url, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object])
         source = _Source(stream, shown, Gathered(self._endpoint.model, self._means.ids), patience)
         try:
@@ -127,21 +133,15 @@ class OpenAiCompatible:
             raise
         return source
 
-    def _question(self, ask: Ask) -> dict[str, Any]:
+    def _question(self, ask: Ask, *, wants_usage: bool) -> dict[str, Any]:
         body = {**ask.parameters, **self._endpoint.extra_body}
         body = {name: value for name, value in body.items() if name not in OURS}
         body |= {"model": self._endpoint.model, "messages": list(ask.messages), "stream": True}
         if ask.tools:
             body["tools"] = list(ask.tools)
-        if self._is_asked_for_usage:
+        if wants_usage:
             body["stream_options"] = {"include_usage": True}
         return body
-
-    def _goes_without_usage(self, trouble: Trouble) -> bool:
-        """Whether the model only refused to tell its usage; then it is not asked for it again."""
-        asked = self._is_asked_for_usage
-        self._is_asked_for_usage = asked and "stream_options" not in trouble.said
-        return asked and not self._is_asked_for_usage
 
     async def _connected(self) -> Any:
         """The client, made for the first question. Raises ModelDown where the address or a header cannot be used."""

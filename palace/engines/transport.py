@@ -17,8 +17,7 @@ MOST_BYTES = 8 << 20
 """of one answer; a long one has some 100 KB"""
 
 MOST_CONNECTIONS = 1000
-MOST_OWN_CONNECTIONS = 8
-"""to a server that one PAL names, in one conversation"""
+"""to one model, of all conversations"""
 
 FRAMING = ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade")
 CONTENT = ("content-type", "accept", "accept-encoding", "expect", "proxy-authorization", "proxy-connection")
@@ -119,5 +118,5 @@ class Body(httpx.AsyncByteStream):
 def pool_for(host: str, fetcher: Fetcher, *, is_guarded: bool) -> httpcore.AsyncConnectionPool:
     """Connections to a model; guarded where a PAL names its address."""
     if is_guarded:
-        return guarded_pool(fetcher, host, MOST_OWN_CONNECTIONS)
+        return guarded_pool(fetcher, host, MOST_CONNECTIONS)
     return open_pool(fetcher, MOST_CONNECTIONS)

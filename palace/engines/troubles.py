@@ -7,12 +7,12 @@ what can be reached from here, and models repeat keys in them.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from string import ascii_lowercase, digits
 from typing import Any
 
 import httpcore
 
+from palace.clock import seconds_to_wait
 from palace.engines.base import ModelDown, Reason
 from palace.engines.deltas import NotAChunk
 from palace.engines.transport import Packed, TooLong
@@ -37,17 +37,8 @@ class Trouble(ModelDown):
         self.said = said
 
     def seconds_to_wait(self, now: datetime) -> float | None:
-        """What a Retry-After asks for: seconds, or a date (RFC 9110, section 10.2.3); None when there is none."""
-        if not self.wait:
-            return None
-        try:
-            return max(0.0, float(self.wait))
-        except ValueError:
-            pass
-        try:
-            return max(0.0, (parsedate_to_datetime(self.wait) - now).total_seconds())
-        except (TypeError, ValueError):
-            return None
+        """What its Retry-After asks for; None when there is none."""
+        return seconds_to_wait(self.wait.strip(), now) if self.wait else None
 
 
 @contextmanager

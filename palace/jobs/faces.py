@@ -4,6 +4,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,7 +118,8 @@ async def _looked_at(kind: str, file: BinaryIO) -> bytes:
         raise JobFailed(f"Reading this {kind} took longer than {LOOKING_SECONDS} seconds.") from error
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):  # It has ended, and nobody was told yet.
+                process.kill()
             await process.wait()
     if process.returncode == pictures.REFUSED:
         raise JobFailed(said.decode())

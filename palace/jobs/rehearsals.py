@@ -122,4 +122,4 @@ async def _tell(job: Job, tx: Transaction, facts: Mapping[str, Any], services: S
     return True
 
 
-REHEARSE = Work(play, give_up)
+REHEARSE = Work(play, give_up, is_long=True)

@@ -12,7 +12,7 @@ from palace.engines.base import Usage
 from palace.rehearsal.expecting import Called, Seen, storable
 from palace.rehearsal.player import Talk, TooLong
 from palace.rehearsal.playing import Cast, tokens_of
-from palace.rehearsal.suite import MOST_SECONDS, MOST_TURNS, Fixture
+from palace.rehearsal.suite import LONGEST_SAID, MOST_SECONDS, MOST_TURNS, Fixture
 
 MOST_REPLAYED = 200
 LONGEST_TEXT = 4000
@@ -58,7 +58,7 @@ def fixtures_of(calls: Sequence[Mapping[str, Any]]) -> list[Fixture]:
             tool=call["name"],
             arguments=object_of(call["arguments"]) or {},
             output=None if call["status"] == "error" else call["output"],
-            error=call["output"] or "error" if call["status"] == "error" else None,
+            error=(call["output"] or "error")[:LONGEST_SAID] if call["status"] == "error" else None,
             after_seconds=min(max(call["ms"] / 1000, 0), MOST_SECONDS),
         )
         for call in calls

@@ -12,7 +12,10 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 LONGEST = 1000
 MOST_WEIGHT = 10_000
 """Of all patterns of a suite; so much is compiled within about two seconds at the worst."""
-COUNTED = re.compile(r"\{(\d{1,6})(?:,(\d{0,6}))?\}")
+COUNTED = re.compile(r"\{\s*0*(\d+)\s*(?:,\s*0*(\d*)\s*)?\}")
+"""A number of repetitions as Rust reads it: zeros may stand before it, and blanks around it."""
+LONGEST_COUNT = 6
+"""digits"""
 
 
 class InvalidPattern(Exception):
@@ -43,5 +46,10 @@ def _reason(said: str) -> str:
 
 def weight_of(pattern: str) -> int:
     """About how large it is compiled: its length, times every number of repetitions in it."""
-    bounds = (max(int(least), int(most or 0), 1) for least, most in COUNTED.findall(pattern))
+    bounds = (max(_count(least), _count(most), 1) for least, most in COUNTED.findall(pattern))
     return len(pattern) * math.prod(bounds)
+
+
+def _count(digits: str) -> int:
+    """A number of repetitions; one that is far too large in any case is not read to its end."""
+    return int(digits[:LONGEST_COUNT] or 0)

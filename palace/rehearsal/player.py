@@ -3,6 +3,7 @@
 The visitor says the next thing once the PAL is silent and everything that was called has answered.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -191,6 +192,7 @@ class Talk:
         if self.asked >= self.most_turns:
             raise TooLong(f"The PAL did not come to rest: the model was asked {self.asked} times (most_turns).")
         self.asked += 1
+        await asyncio.sleep(0)  # A model that is no other server never waits, and others must have their turn.
         id = question.inference_id
         try:
             answer = await answer_of(self.model, Ask(question.messages, question.tools))

@@ -125,6 +125,7 @@ async def _check(
 ) -> None:
     played.failures += misses(expect, seen, step, compiled)
     for sentence in expect.judge:
+        await asyncio.sleep(0)  # For others, as before each question to the PAL's model.
         verdict = await judged(judge, sentence, transcript_of(talk.lines))
         played.judge_usage = together(played.judge_usage, verdict.usage)
         if verdict.is_true is None:

@@ -21,7 +21,8 @@ SHORTHANDS = ("matches", "any_matches", "not_matches", "calls", "calls_not", "re
 """Members of an expectation; in YAML a single one need not be a list."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+LONGEST_SAID = 10_000
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SAID)]
 Regex = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS)]
 Names = Annotated[list[Name], Field(max_length=100)]

@@ -1,7 +1,10 @@
 """Jobs and files, which belong to documents and go with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import orjson
 
 from palace.storage.statements import Statements
 
@@ -12,7 +15,7 @@ JobState = Literal["waiting", "running", "done", "failed"]
 class Job:
     """Work for a document, which is the object `id` of `object_kind`; `input` is JSON.
 
-    `attempts` counts how often it was begun, this time included.
+    `attempts` counts how often it was begun before.
     """
 
     job: int
@@ -35,20 +38,22 @@ class Jobs:
         """Work for a document, to be begun from a time on. `job` is a number that no job has had."""
         await self._run.change("insert_job", job=job, kind=kind, document=document, due_at=due_at, input=input)
 
-    async def due(self, now: str, most: int, share: int) -> list[Job]:
+    async def due(self, now: str, most: int, share: int, kinds: Sequence[str], *, are_these: bool) -> list[Job]:
         """At most `most` jobs whose time has come, whose documents are not deleted, and at which nobody works.
 
-        With those that are worked at, no account has more than `share`.
+        They are of one of these kinds, or else of none of them. With those that are worked at, no account has more than
+        `share`.
         """
-        return [Job(*row) for row in await self._run.rows("due_jobs", now=now, most=most, share=share)]
+        values = {"kinds": orjson.dumps(kinds).decode(), "are_these": are_these}
+        return [Job(*row) for row in await self._run.rows("due_jobs", now=now, most=most, share=share, **values)]
 
     async def waiting(self) -> int:
         """How many jobs wait, for their time or for somebody to begin."""
         return int((await self._run.row("count_waiting_jobs"))[0])
 
-    async def start(self, job: int, until: str) -> bool:
-        """Work at it until some time, or longer with `extend`; False when somebody else does by now."""
-        return bool(await self._run.change("start_job", job=job, until=until))
+    async def start(self, job: int, attempts: int, until: str) -> bool:
+        """Work at it until some time, or longer with `extend`; False when it was begun since those `attempts`."""
+        return bool(await self._run.change("start_job", job=job, attempts=attempts, until=until))
 
     async def extend(self, job: int, attempts: int, until: str) -> None:
         """Work at it for longer: `attempts` tells which attempt this is, the first being 1."""

@@ -366,18 +366,20 @@ INSERT INTO jobs (job, kind, document, state, attempts, due_at, input)
 VALUES (:job, :kind, :document, 'waiting', 0, :due_at, :input);
 
 -- name: due_jobs
--- The jobs whose time has come, oldest first, with the objects they are for; so few of each account that, with those at
--- work, no account has more than its share.
+-- The jobs of these kinds, or of all others, whose time has come, oldest first, with the objects they are for; so few of
+-- each account that, with those at work, no account has more than its share.
 SELECT job, kind, attempts, input, document, object_kind, id, owner
 FROM (
     SELECT job, jobs.kind, attempts, input, document, documents.kind AS object_kind, id, owner, due_at,
            row_number() OVER (PARTITION BY owner ORDER BY due_at, job) AS place
     FROM jobs JOIN documents ON documents.seq = jobs.document
     WHERE state = 'waiting' AND due_at <= :now AND deleted_at IS NULL
+      AND (jobs.kind IN (SELECT value FROM json_each(:kinds))) = :are_these
 ) AS due
 WHERE place + (
     SELECT count(*) FROM jobs JOIN documents ON documents.seq = jobs.document
     WHERE state = 'running' AND documents.owner = due.owner
+      AND (jobs.kind IN (SELECT value FROM json_each(:kinds))) = :are_these
 ) <= :share
 ORDER BY due_at, job LIMIT :most;
 
@@ -388,9 +390,9 @@ WHERE state = 'waiting' AND deleted_at IS NULL;
 
 -- name: start_job
 -- It is being worked at until some time, which counts as an attempt whatever comes of it. Changes no row when somebody
--- else was faster.
+-- else was faster, even if that attempt has failed by now.
 UPDATE jobs SET state = 'running', attempts = attempts + 1, leased_until = :until
-WHERE job = :job AND state = 'waiting';
+WHERE job = :job AND attempts = :attempts AND state = 'waiting';
 
 -- name: extend_job
 -- It is being worked at for longer.
@@ -572,9 +574,15 @@ WHERE place + (
 ORDER BY due_at, seq LIMIT :most;
 
 -- name: start_delivery
--- It is being sent, for so long at most. Changes no row when somebody else was faster.
+-- It is being sent, for so long at most. Changes no row when somebody else was faster, even if that attempt has failed by
+-- now.
 UPDATE deliveries SET attempts = attempts + 1, tries = tries + 1, leased_until = :until
-WHERE seq = :seq AND id = :id AND state = 'waiting' AND leased_until < :now;
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting' AND leased_until < :now;
+
+-- name: tries_of_delivery
+-- What an attempt counts for, if it is still the one that counts.
+SELECT tries, asked_at FROM deliveries
+WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: settle_delivery
 -- What became of an attempt, if it is still the one that counts.
@@ -584,8 +592,8 @@ SET state = :state, due_at = :due_at, leased_until = '', last_status = :last_sta
 WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: let_go_delivery
--- An attempt was broken off before it came to anything, and is no try.
-UPDATE deliveries SET tries = tries - 1, leased_until = ''
+-- An attempt was broken off before it came to anything, and is no try; nor was it one if it was asked for again since.
+UPDATE deliveries SET tries = max(tries - 1, 0), leased_until = ''
 WHERE seq = :seq AND id = :id AND attempts = :attempts AND state = 'waiting';
 
 -- name: hold_lane

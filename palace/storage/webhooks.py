@@ -96,7 +96,17 @@ class Webhooks:
 
     async def start(self, delivery: Outgoing, now: str, until: str) -> bool:
         """Send it, until some time at most; False when somebody else does by now."""
-        return bool(await self._run.change("start_delivery", seq=delivery.seq, id=delivery.id, now=now, until=until))
+        values = {"seq": delivery.seq, "id": delivery.id, "attempts": delivery.attempts}
+        return bool(await self._run.change("start_delivery", **values, now=now, until=until))
+
+    async def tries(self, delivery: Outgoing) -> tuple[int, str] | None:
+        """How often it was tried, this attempt included, since when it was asked for; None when that counts no more.
+
+        That is 0 when it was asked for again while this attempt was under way. It stays so until the commit.
+        """
+        values = {"seq": delivery.seq, "id": delivery.id, "attempts": delivery.attempts + 1}
+        row = await self._run.row("tries_of_delivery", **values)
+        return (row[0], row[1]) if row else None
 
     async def settle(
         self, delivery: Outgoing, attempt: Attempt, state: DeliveryState, due_at: str, delivered_at: str | None
@@ -149,7 +159,8 @@ class Webhooks:
     async def ask_again(self, delivery: Delivery, now: str, account: int) -> None:
         """Send it once more, whatever became of it. One that waits keeps its place; any other is in nobody's way."""
         await self._run.change("ask_again_for_delivery", seq=delivery.seq, now=now)
-        await self._run.change("pass_lane", lane=delivery.lane, due_at=now)
+        if delivery.state == "waiting":  # Else nobody stands behind it any more.
+            await self._run.change("pass_lane", lane=delivery.lane, due_at=now)
         self._unlogged.append(Deed(now, account, None, "ask_again", CALLBACK, delivery.id))
 
     async def forget(self, before: str, most: int) -> int:

@@ -8,7 +8,7 @@ from palace.talking.given import Given
 
 
 class ModelOf:
-    """Opens a conversation's model; the secrets of its PAL are opened for that and kept nowhere."""
+    """Opens a conversation's model. The secrets of its PAL are opened for that, and kept no longer than the model."""
 
     def __init__(self, models: Models, services: Services) -> None:
         self._models = models

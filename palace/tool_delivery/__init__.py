@@ -23,7 +23,7 @@ from palace.fetching import (
 from palace.resource import Document
 from palace.tool_delivery.outcomes import MOST_BYTES, output_of, phrase, reason_for, reason_of, verdict
 from palace.tool_delivery.placeholders import Undeliverable
-from palace.tool_delivery.proofs import proven, secrets_of, shown
+from palace.tool_delivery.proofs import proven, secrets_of, shown, written_secrets
 from palace.tool_delivery.requests import Facts, auth_type, make_request, settings_of
 from palace.tool_delivery.schema import BadArguments, read_arguments
 from palace.tool_delivery.tokens import Tokens
@@ -79,7 +79,8 @@ async def deliver(
     """
     began = clock.monotonic()
     api = settings_of(tool)
-    call = _Call(tool, Request(api["method"], api["url"]), secrets_of(api.get("auth")))
+    secrets = [*secrets_of(api.get("auth")), *written_secrets(api)]
+    call = _Call(tool, Request(api["method"], api["url"]), secrets)
     try:
         call.request = make_request(tool, arguments, facts)
         async with asyncio.timeout(api["timeout"]):
@@ -112,6 +113,7 @@ async def _answer(call: _Call, api: Document, fetcher: Fetcher, tokens: Tokens) 
             token = await tokens.token(call.tool, auth, api["timeout"], fetcher)
             call.secrets.append(token)
         call.attempts += 1
+        call.status = None
         call.request = proven(call.request, auth, token)
         try:
             answer = await send(call.request, bounds, fetcher)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from palace.fetching import LONGEST_FILLED_URL
+
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 RESERVED_PREFIX = "tavus_"
 """Placeholders of the server's own; no parameter is called like that."""
@@ -18,6 +20,8 @@ AUTHORITY = re.compile(r"[^:/?#]*:/*[^/?#]*")
 """Scheme, user name, host and port of a URL."""
 DOTS = (".", "..")
 """Parts of a path that lead elsewhere than one step down."""
+MOST_ENCODINGS = 8
+"""how often a value may be percent-encoded, the one time that it is done here included"""
 
 
 class Undeliverable(Exception):
@@ -69,9 +73,16 @@ def form_of(pairs: Collection[tuple[str, str]]) -> str:
 
 
 def leads_away(step: str) -> bool:
-    """Whether a part of a path that was filled is none, or would lead upwards, however often it is decoded."""
-    while (decoded := unquote(step)) != step:
-        step = decoded
+    """Whether a part of a path that was filled is none, or would lead upwards, however often it is decoded.
+
+    What is encoded more than `MOST_ENCODINGS` times is meant to mislead.
+    """
+    for _ in range(MOST_ENCODINGS + 1):
+        step, encoded_step = unquote(step), step
+        if step == encoded_step:
+            break
+    else:
+        return True
     return not step or any(part.partition(";")[0] in DOTS for part in re.split(r"[/\\]", step))
 
 
@@ -114,7 +125,9 @@ class Filling:
         """One part of a path. Servers that decode it again, or drop what follows a `;`, are not led away either."""
         names = PLACEHOLDER.findall(template)
         filled = self.text(template, encoded) if names else template
-        if names and not any(name in self.missing or name in self.unknown for name in names) and leads_away(filled):
+        if not names or any(name in self.missing or name in self.unknown for name in names):
+            return filled
+        if len(filled) <= LONGEST_FILLED_URL and leads_away(filled):  # What is longer is refused for that.
             self.misleading |= dict.fromkeys(names)
         return filled
 

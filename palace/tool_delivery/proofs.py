@@ -13,11 +13,13 @@ from urllib.parse import quote_plus, unquote_plus
 from palace.fetching import Request
 from palace.resource import Document
 from palace.shown import MASK
-from palace.tool_delivery.placeholders import compact, encoded
+from palace.tool_delivery.placeholders import compact, encoded, placeholders_in
 
 SIGNATURE = "x-tavus-signature"
 SHORTEST_SECRET = 4
 """characters: what is shorter would be found everywhere"""
+SHORTEST_WRITTEN = 12
+"""characters of a value that only the name of its header or parameter makes a secret"""
 SOUNDS_SECRET = re.compile(
     r"(^|[-_.])(authorization|auth|cookie|key|token|secret|password|passwd|pwd|signature|sig|credentials?)($|[-_.])"
     r"|apikey|(token|secret|password)$",
@@ -97,6 +99,19 @@ def secrets_of(auth: Document | None) -> list[str]:
     auth = auth or {}
     found = [auth[name] for name in ("token", "password", "value", "secret", "client_secret") if auth.get(name)]
     return [*found, basic_credentials(auth)] if auth.get("type") == "basic" else found
+
+
+def written_secrets(api: Document) -> list[str]:
+    """What the tool's owner wrote into headers and query whose names sound secret; a word that is shorter is none."""
+    query = [pair.partition("=") for pair in api["url"].partition("?")[2].split("&")]
+    pairs = [
+        *(api.get("headers") or {}).items(),
+        *(api.get("query_params") or {}).items(),
+        *((unquote_plus(name), unquote_plus(value)) for name, _, value in query),
+    ]
+    written = [value for name, value in pairs if SOUNDS_SECRET.search(name) and not any(placeholders_in(value))]
+    found = [*written, *(value.partition(" ")[2] for value in written)]  # `Bearer …` may come back without its scheme.
+    return [value for value in found if len(value) >= SHORTEST_WRITTEN]
 
 
 def without_secrets(text: str, secrets: Iterable[str], *, is_cut: bool = False) -> str:

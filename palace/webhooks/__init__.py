@@ -6,11 +6,8 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from palace.webhooks.bodies import (
     MessageType,
     body_of,
-    document_told,
     envelope,
     face_trained,
-    guardrail_hit,
-    objective_completed,
 )
 from palace.webhooks.keyring import Keyring, read_keyring, rotate_keyring
 from palace.webhooks.queue import Callback, call_back
@@ -22,12 +19,9 @@ __all__ = [
     "MessageType",
     "body_of",
     "call_back",
-    "document_told",
     "envelope",
     "face_trained",
-    "guardrail_hit",
     "keep_delivering",
-    "objective_completed",
     "read_keyring",
     "rotate_keyring",
 ]

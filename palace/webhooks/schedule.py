@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+
+from palace.clock import seconds_to_wait
 
 MINUTE, HOUR = 60, 3600
 WAITS_SECONDS = (5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
@@ -21,7 +22,10 @@ TOO_MUCH = (429, 503)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What is known when an attempt has ended: the `tries` since it was `asked_at`, this one included."""
+    """What is known when an attempt has ended: the `tries` since it was `asked_at`, this one included.
+
+    0 of them: it was asked for again while it was being sent.
+    """
 
     tries: int
     asked_at: datetime
@@ -42,23 +46,15 @@ def next_try(tried: Tried, jitter: float) -> datetime | None:
 
     Not after the last try, nor when the receiver says that it is gone for good. What had to wait behind others is tried
     once at least, and no more when it is older than all tries together would have taken: else a queue in front of a
-    receiver that is dead would take as many days as it has callbacks.
+    receiver that is dead would take as many days as it has callbacks. What was asked for meanwhile is sent at once.
     """
+    if tried.tries == 0:
+        return tried.now
     if tried.is_hopeless or tried.status == GONE or tried.tries >= MOST_TRIES:
         return None
     wait = timedelta(seconds=WAITS_SECONDS[tried.tries - 1] * (1 + JITTER * jitter))
     if tried.status in TOO_MUCH:
-        wait = max(wait, min(_asked_wait(tried.retry_after, tried.now), LONGEST_WAIT))
+        asked = seconds_to_wait(tried.retry_after, tried.now) or 0.0
+        wait = max(wait, timedelta(seconds=min(asked, LONGEST_WAIT.total_seconds())))
     due_at = tried.now + wait
     return due_at if due_at <= tried.asked_at + OLDEST else None
-
-
-def _asked_wait(text: str, now: datetime) -> timedelta:
-    """The wait that `Retry-After` asks for (RFC 9110, section 10.2.3), in seconds or as a date; else none."""
-    if text.isascii() and text.isdecimal():
-        return timedelta(seconds=int(text[:9]))
-    try:
-        asked = parsedate_to_datetime(text)
-        return max(asked - now, timedelta())
-    except (ValueError, TypeError, OverflowError):  # TypeError: a date without its zone.
-        return timedelta()

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import structlog
@@ -35,6 +35,8 @@ ANSWER_BYTES = 1024
 JITTER_BYTES = 4
 BOUNDS = Bounds(ANSWER_BYTES, SECONDS)
 UNFINISHED = "The server could not send this; its log tells why."
+
+T = TypeVar("T")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("palace.webhooks")
 
@@ -130,35 +132,41 @@ def _said(answer: Answer, delivery: Outgoing) -> str:
 
 
 async def _settle(delivery: Outgoing, attempt: Attempt, retry_after: str, services: Services) -> None:
-    """Write what became of an attempt, and decide on the next one."""
-    now = services.clock.now()
+    """Write what became of an attempt, and decide on the next one: by the tries that count when it is written."""
+    now, jitter = services.clock.now(), _jitter(services)
     is_hopeless = problem_with_url(delivery.url, services.fetcher.allowed) is not None
-    asked_at = parse_moment(delivery.asked_at)
-    tried = Tried(delivery.tries + 1, asked_at, now, attempt.status, retry_after, is_hopeless)
-    again_at = None if tried.is_delivered else next_try(tried, _jitter(services))
-    state: DeliveryState = "delivered" if tried.is_delivered else "waiting" if again_at else "parked"
-    due_at = timestamp(again_at or now)
+
+    async def settle(tx: Transaction) -> DeliveryState | None:
+        known = await tx.webhooks.tries(delivery)
+        if known is None:
+            return None
+        tries, asked_at = known
+        tried = Tried(tries, parse_moment(asked_at), now, attempt.status, retry_after, is_hopeless)
+        again_at = None if tried.is_delivered else next_try(tried, jitter)
+        state: DeliveryState = "delivered" if tried.is_delivered else "waiting" if again_at else "parked"
+        delivered_at = timestamp(now) if state == "delivered" else None
+        await tx.webhooks.settle(delivery, attempt, state, timestamp(again_at or now), delivered_at)
+        return state
+
+    state = await _stored(delivery, settle, services)
     if attempt.problem is not None:
         told = {"attempt": attempt.attempt, "state": state, "problem": attempt.problem}
         log.warning("callback failed", id=delivery.id, **told)
-    delivered_at = timestamp(now) if state == "delivered" else None
-    await _stored(delivery, lambda tx: tx.webhooks.settle(delivery, attempt, state, due_at, delivered_at), services)
-    services.meter.count(f"deliveries/{'retried' if state == 'waiting' else state}")
+    if state is not None:
+        services.meter.count(f"deliveries/{'retried' if state == 'waiting' else state}")
 
 
-async def _stored(delivery: Outgoing, work: Work[Any], services: Services) -> None:
+async def _stored(delivery: Outgoing, work: Work[T], services: Services) -> T:
     """Store what became of an attempt; tried again while the database cannot take it.
 
     An attempt that somebody else repeats meanwhile, because its time was over, counts no more: the store tells.
     """
     while True:
         try:
-            await services.store.transact(work)
+            return await services.store.transact(work)
         except StorageFailure as error:
             log.error("could not store what became of a callback", id=delivery.id, problem=str(error))
             await asyncio.sleep(STORAGE_SECONDS)
-        else:
-            return
 
 
 def _jitter(services: Services) -> float:

@@ -14,7 +14,7 @@ from itertools import cycle
 import pytest
 
 from palace.addresses import parse_networks
-from palace.fetching import Bounds, Fetcher, FetchFailed, FetchRefused, fetch, look_up, problem_with_url
+from palace.fetching import Bounds, Fetcher, FetchFailed, FetchRefused, fetch, problem_with_url
 from tests.sites import Handler, Site, site
 
 OUTSIDE, INSIDE = "127.0.0.2", "127.0.0.1"
@@ -333,11 +333,6 @@ def test_the_system_finds_no_address_for_a_name_that_cannot_exist() -> None:
     with pytest.raises(FetchFailed) as caught:
         asyncio.run(fetch("http://no-such-name.invalid/", BOUNDS, io.BytesIO(), Fetcher()))
     assert "no-such-name.invalid" in caught.value.text
-
-
-@pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example"])
-def test_the_system_is_not_asked_for_what_is_no_name(host: str) -> None:
-    assert asyncio.run(look_up(host)) == []
 
 
 def test_the_table_of_addresses_is_about_the_address_that_is_allowed() -> None:

@@ -209,6 +209,17 @@ def test_a_lower_rate_may_be_enough(client: httpx.Client, pal: str, suite: str) 
     assert publish(client, pal).status_code == 200
 
 
+def test_fewer_runs_than_the_suite_says_are_no_proof_and_more_are(client: httpx.Client, pal: str, suite: str) -> None:
+    assert client.patch(f"/v2/rehearsal-suites/{suite}", json=[replace("/runs", 2)]).status_code == 200
+    drafted(client, pal, MORNING)
+    assert rehearsed(client, pal, suite_id=suite, draft=True, runs=1)["pass_rate"] == 1.0
+    [detail] = refused(publish(client, pal), 409)
+    assert (detail["code"], detail["runs"]) == ("rehearsal_missing", 2)
+    assert "was rehearsed with fewer runs than the 2 of the suite" in detail["problem"]
+    rehearsed(client, pal, suite_id=suite, draft=True, runs=3)
+    assert publish(client, pal).status_code == 200
+
+
 def test_going_back_needs_a_green_revision(client: httpx.Client, pal: str, suite: str) -> None:
     assert patch(client, pal, LATE).status_code == 200, "a patch of the live PAL is not held up"
     [detail] = refused(client.post(f"/v2/pals/{pal}/rollback", json={"to": 1}), 409)

@@ -17,6 +17,7 @@ from tests.serving import Palace, start_palace
 
 SLOW = {"rules": [{"when": "any", "say": "night desk 180"}], "tokens_per_second": 1}
 LATE = replace("/greeting", "You call late.")
+MANY = {"name": "x", "visitors": [{"name": f"{n}", "steps": [{}]} for n in range(26)]}
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,7 @@ REFUSED = [
     ({"suite": SUITE, "suite_id": "rs000"}, 400, "/suite", "exclusive"),
     ({"suite": SUITE, "draft": True, "revision": 1}, 400, "/draft", "exclusive"),
     ({"suite": SUITE, "runs": 21}, 400, "/runs", "out_of_range"),
+    ({"suite": MANY, "runs": 20}, 400, "/runs", "out_of_range"),
     ({"suite": SUITE, "run": 2}, 400, "/run", "unknown_field"),
     ({"suite": {"name": "x"}}, 400, "/visitors", "missing"),
     ({"suite": SUITE, "revision": 99}, 404, None, "no_such_revision"),

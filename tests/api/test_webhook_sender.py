@@ -173,6 +173,35 @@ def test_nothing_is_sent_to_an_address_that_is_not_public(url, state, problem):
     asyncio.run(act())
 
 
+def test_one_that_is_asked_for_again_while_its_last_try_fails_is_sent_again_at_once():
+    asked_again = threading.Event()
+
+    async def scene(here, there):
+        id = await here.call(there.url())
+        for number, seconds in enumerate(WAITS_SECONDS, 1):
+            await here.attempted(id, number)
+            await here.pass_time(seconds=seconds * (1 + JITTER))
+        async with asyncio.timeout(10):
+            while len(there.calls) < 10:
+                await asyncio.sleep(0.01)
+        delivery = await here.get(id)
+        await here.services.store.transact(lambda tx: tx.webhooks.ask_again(delivery, delivery.due_at, MINE))
+        asked_again.set()
+        delivery = await here.attempted(id, 11)
+        assert (delivery.state, delivery.attempts) == ("waiting", 11)
+        await here.pass_time(seconds=WAITS_SECONDS[0] * (1 + JITTER))
+        await here.attempted(id, 12)
+
+    def answers(_call):
+        count.append(1)
+        if len(count) == 10:
+            asked_again.wait(10)
+        return (500, {}, b"")
+
+    count = []
+    play(scene, answers)
+
+
 # --- Ends and beginnings ----------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ LAYERS: list[list[str]] = [
         "palace.metrics",
         "palace.json_patch",
     ],
-    ["palace.addresses", "palace.pictures", "palace.conversation", "palace.yaml_text"],
+    ["palace.addresses", "palace.lookups", "palace.pictures", "palace.conversation", "palace.yaml_text"],
     ["palace.call", "palace.errors", "palace.keys", "palace.vault", "palace.audit"],
     [
         "palace.settings",

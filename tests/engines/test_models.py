@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from palace.addresses import parse_networks
-from palace.engines.base import Answer, Ask, Means, ModelDown
+from palace.engines import lending
+from palace.engines.base import Answer, Ask, LanguageModel, Means, ModelDown
+from palace.engines.lending import Lending
 from palace.engines.models import Models, open_model
 from palace.engines.scripts import read_script
 from palace.engines.table import InvalidTable, read_table
 from palace.fetching import Fetcher
-from tests.engines.asking import ask, down, heard, listen
+from tests.engines.asking import ask, down, heard, listen, model_at
 from tests.engines.model_server import ModelServer, serve_model
 
 SAYS_HELLO = read_script({"rules": [{"say": "I am scripted."}]})
@@ -196,6 +198,87 @@ def test_closing_a_lent_model_leaves_it_open_for_others(server: ModelServer) -> 
 
     asyncio.run(scene())
     assert (len(server.asked), server.connections) == (3, 1)
+
+
+# --- Models of PALs, which are lent again ---------------------------------------------------------------------------
+
+
+def own(server: ModelServer, **members: Any) -> dict[str, Any]:
+    return {"base_url": server.url, "model": "gpt", "api_key": "sk-mine"} | members
+
+
+def open_here() -> Models:
+    return Models(means=Means(Fetcher(parse_networks("127.0.0.1")), sleep=no_wait))
+
+
+async def once(found: Models, layer: dict[str, Any]) -> None:
+    lent = open_model(layer, found)
+    await listen(lent, ask())
+    await lent.close()
+    await lent.close()
+
+
+def test_the_next_question_goes_over_the_same_connection_and_without_what_was_refused(server: ModelServer) -> None:
+    server.refuse(400, {"message": "no such member: stream_options"})
+
+    async def scene() -> None:
+        found = open_here()
+        for _ in range(3):
+            await once(found, own(server))
+        await found.close()
+
+    asyncio.run(scene())
+    assert server.connections == 1
+    assert ["stream_options" in seen.body for seen in server.asked] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("other", [{"api_key": "sk-yours"}, {"headers": {"x-team": "red"}}, {"extra_body": {"a": 1}}])
+def test_what_is_opened_with_anything_else_is_another_model(server: ModelServer, other: dict[str, Any]) -> None:
+    async def scene() -> None:
+        found = open_here()
+        await once(found, own(server))
+        await once(found, own(server, **other))
+        await found.close()
+
+    asyncio.run(scene())
+    assert server.connections == 2
+
+
+def test_a_model_is_closed_when_nobody_had_it_for_a_while_and_not_before(server: ModelServer) -> None:
+    async def scene() -> tuple[int, int]:
+        opened: list[LanguageModel] = []
+
+        def open_it() -> LanguageModel:
+            opened.append(model_at(server))
+            return opened[-1]
+
+        lends = Lending(seconds=0.05)
+        first, second = lends.lend({"a": 1, "b": 2}, open_it), lends.lend({"b": 2, "a": 1}, open_it)
+        await first.close()
+        await asyncio.sleep(0.2)
+        await listen(second, ask())
+        before = len(opened)
+        await second.close()
+        await asyncio.sleep(0.2)
+        third = lends.lend({"a": 1, "b": 2}, open_it)
+        await third.close()
+        await lends.close()
+        return before, len(opened)
+
+    assert asyncio.run(scene()) == (1, 2)
+
+
+def test_more_models_than_are_kept_are_closed_at_once(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lending, "MOST_IDLE", 1)
+
+    async def scene() -> None:
+        found = open_here()
+        for layer in (own(server), own(server, api_key="sk-yours"), own(server, api_key="sk-yours"), own(server)):
+            await once(found, layer)
+        await found.close()
+
+    asyncio.run(scene())
+    assert server.connections == 3
 
 
 def test_who_stops_listening_to_a_lent_model_with_a_fallback_ends_the_request(server: ModelServer) -> None:

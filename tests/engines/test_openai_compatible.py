@@ -14,6 +14,7 @@ from palace.ids import Ids
 from tests.engines.asking import SECRET, Waits, ask, down, heard, listen, model_at
 from tests.engines.model_server import MODEL, Doing, ModelServer, chunk, serve_model
 
+NO_USAGE = {"message": "Extra inputs are not permitted", "loc": ["body", "stream_options"]}
 TOOL = {"type": "function", "function": {"name": "find_room", "parameters": {"type": "object"}}}
 
 
@@ -52,6 +53,15 @@ def test_the_question_goes_to_the_route_below_the_base_url_with_everything_that_
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/org%2Fmodel/", "/org%2Fmodel/chat/completions"), ("/a%20b?c=%2F", "/a%20b/chat/completions?c=%2F")],
+)
+def test_a_path_is_asked_as_it_is_written(server: ModelServer, path: str, asked: str) -> None:
+    heard(model_at(server, base_url=server.url + path))
+    assert [seen.path for seen in server.asked] == [f"/v1{asked}"]
 
 
 def test_nothing_of_the_environment_and_nothing_about_this_machine_is_sent(
@@ -157,6 +167,31 @@ def test_models_that_stream_calls_in_other_ways_are_understood(server: ModelServ
     assert answer.wishes == tuple(Wish(*wish) for wish in wishes)
 
 
+@pytest.mark.parametrize(
+    ("parts", "pieces", "whole"),
+    [
+        (("Hi \ud83d", "\ude00!"), ["Hi ", "\U0001f600!"], "Hi \U0001f600!"),
+        (("\ud83d", "\ud83d", "\ude00"), ["\ufffd", "\U0001f600"], "\ufffd\U0001f600"),
+        (("a\ud83d", "b"), ["a", "\ufffdb"], "a\ufffdb"),
+        (("a\x00b\ude00",), ["a\ufffdb\ufffd"], "a\ufffdb\ufffd"),
+        (("a\ud83d",), ["a"], "a\ufffd"),
+    ],
+)
+def test_halves_of_characters_are_put_together_or_left_out(
+    server: ModelServer, parts: tuple[str, ...], pieces: list[str], whole: str
+) -> None:
+    server.do(Doing((*(chunk({"content": part}) for part in parts), chunk({}, "stop"))))
+    found = asyncio.run(listen(model_at(server), ask()))
+    assert found.answer is not None
+    assert (found.pieces, found.answer.text) == (pieces, whole)
+
+
+def test_halves_of_characters_in_a_call_are_put_together_or_left_out(server: ModelServer) -> None:
+    first = {"index": 0, "id": "a\ud83d", "function": {"name": "ring\ude00", "arguments": '{"x": "\ud83d'}}
+    server.do(Doing(called(first, {"index": 0, "function": {"arguments": '\ude00\ud83d"}'}})))
+    assert heard(model_at(server)).wishes == (Wish("a\ufffd", "ring\ufffd", '{"x": "\U0001f600\ufffd"}'),)
+
+
 ENDINGS: dict[str, Doing] = {
     "a reason, and no [DONE]": Doing((chunk({"content": "Hello."}), chunk({}, "stop")), says_done=False),
     "[DONE], and no reason": Doing((chunk({"content": "Hello."}),)),
@@ -185,6 +220,29 @@ def test_a_model_that_cannot_tell_its_usage_is_not_asked_for_it_again(server: Mo
     server.answer("Hello.", usage=False)
     assert asyncio.run(twice()) == [Usage(0, 0), Usage(0, 0)]
     assert ["stream_options" in seen.body for seen in server.asked] == [True, False, False]
+
+
+def test_a_refusal_to_tell_the_usage_is_no_try(server: ModelServer) -> None:
+    waits = Waits()
+    server.refuse(503)
+    server.refuse(503)
+    server.refuse(400, NO_USAGE)
+    assert heard(model_at(server, Means(sleep=waits))).text == "Hello."
+    assert waits.seconds == [0.25, 0.5]
+
+
+def test_of_several_first_questions_at_once_none_fails_because_the_usage_is_not_told(server: ModelServer) -> None:
+    for _ in range(3):
+        server.refuse(400, NO_USAGE)
+    model = model_at(server)
+
+    async def at_once() -> list[str]:
+        found = await asyncio.gather(*(listen(model, ask()) for _ in range(3)))
+        await model.close()
+        return [one.answer.text for one in found if one.answer is not None]
+
+    assert asyncio.run(at_once()) == ["Hello."] * 3
+    assert sorted("stream_options" in seen.body for seen in server.asked) == [False] * 3 + [True] * 3
 
 
 # --- What goes wrong --------------------------------------------------------------------------------------------------
@@ -292,7 +350,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("retry_after", "waited"),
     [("0", 0.0), ("1.5", 1.5), ("Thu, 01 Jan 2026 00:00:07 GMT", 7.0), ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
-     ("soon", 0.25)],
+     ("soon", 0.25), ("nan", 0.25), ("Mon, 01 Jan 2024 00:00:00 +99999999999999999", 0.25)],
 )  # fmt: skip
 def test_the_time_that_a_busy_model_names_is_waited(server: ModelServer, retry_after: str, waited: float) -> None:
     waits = Waits()

@@ -6,6 +6,7 @@ RESOURCES is a subject; an operation that it lacks has no tests.
 
 import copy
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from tests.api.wire import refused
 from tests.generic.schemas import Schemas
 
 COUNT = itertools.count(1)
+SECONDS_OF_A_JOB = 60
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
 MERGES = ("document", "object")
 """bodies of a change that are part of an object, where others are a JSON Patch"""
@@ -299,6 +301,14 @@ class Client:
         assert answer.status_code == 200, answer.text
         shown: Document = answer.json()
         return shown
+
+    def settled(self, subject: Subject, id: str) -> str:
+        """The id, once no job goes on with the object: what a job finds out is a revision of it."""
+        deadline = time.monotonic() + SECONDS_OF_A_JOB
+        while (found := self.http.get(subject.at(id))).is_success and found.json().get("status") == "started":
+            assert time.monotonic() < deadline, found.text
+            time.sleep(0.02)
+        return id
 
     def change(self, subject: Subject, id: str, number: int, **headers: str) -> httpx.Response:
         """Another text in place of the one in the example."""

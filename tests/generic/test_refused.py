@@ -114,7 +114,7 @@ def test_a_method_that_is_not_there_is_405_and_those_that_are_are_told(
 def test_a_body_that_is_no_strict_json_is_refused_and_changes_nothing(
     client: Client, subject: Subject, endpoint: Endpoint
 ) -> None:
-    id, count = some_object(client, subject), client.count(subject)
+    id, count = client.settled(subject, some_object(client, subject)), client.count(subject)
     revision = client.revision(subject, id)
     for content in NOT_JSON:
         if endpoint.body == "optional" and not content:
@@ -130,7 +130,7 @@ def test_a_body_that_is_no_strict_json_is_refused_and_changes_nothing(
 def test_json_of_another_kind_is_refused_and_changes_nothing(
     client: Client, subject: Subject, endpoint: Endpoint
 ) -> None:
-    id, count = some_object(client, subject), client.count(subject)
+    id, count = client.settled(subject, some_object(client, subject)), client.count(subject)
     revision = client.revision(subject, id)
     for body in NOT_A_PATCH if endpoint.body == "patch" else NOT_AN_OBJECT:
         answer = call(client, subject, endpoint, id, json=body)

@@ -67,6 +67,11 @@ def test_a_pal_that_hangs_up_earlier_is_told() -> None:
     assert found["problems"] == ["The conversation had ended before “Bye”: the PAL ended it."]
 
 
+def test_an_error_is_taken_as_far_as_a_suite_could_say_it() -> None:
+    call = {"name": "rate", "arguments": "", "status": "error", "output": "x" * 10_001, "ms": 0}
+    assert [fixture.error for fixture in fixtures_of([call])] == ["x" * 10_000]
+
+
 def test_errors_and_arguments_that_are_no_json_are_taken_as_they_were() -> None:
     [fixture] = fixtures_of([{"name": "rate", "arguments": "{", "status": "error", "output": "closed", "ms": -1}])
     assert (fixture.arguments, fixture.error, fixture.after_seconds) == ({}, "closed", 0)

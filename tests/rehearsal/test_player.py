@@ -1,5 +1,6 @@
 """Talks on a clock of their own: tools answered by fixtures, silence, objectives, guardrails, judges, endless talks."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import orjson
 import pytest
 
 from palace.engines import Answer, Piece, Wish
-from palace.rehearsal import Played, junit_of
+from palace.rehearsal import Cast, Played, junit_of, rehearse
 from tests.rehearsal.stage import DESK, NAME, PRICES, RATE, calls, complaints, played, report, says, scripted, suite
 
 ASKS = calls("price", "rate", nights=2)
@@ -32,6 +33,25 @@ def test_the_pal_greets_and_answers() -> None:
     assert talk.has_passed
     assert said(talk) == ["Good evening, night desk.", "Hi."]
     assert [line["role"] for line in talk.transcript] == ["assistant", "user", "assistant"]
+
+
+def test_others_have_their_turn_between_two_questions() -> None:
+    steps = [{"say": "Hello", "expect": {"judge": ["It is polite.", "It is short."]}}] * 3
+    model, turns = scripted(says("The statement", "YES, it is.")), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        counting = asyncio.create_task(count())
+        await rehearse(Cast(DESK, model, model), suite(*steps), 1, lambda _over, _total: None)
+        counting.cancel()
+
+    asyncio.run(both())
+    assert turns >= 3 + 6, "a turn for each answer, and one for each sentence that is judged"
 
 
 def test_a_tool_is_answered_by_its_fixture() -> None:

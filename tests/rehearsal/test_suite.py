@@ -120,5 +120,19 @@ def test_what_is_no_pattern_is_told_in_a_sentence(pattern: str) -> None:
         Pattern(pattern)
 
 
-def test_repetitions_weigh() -> None:
-    assert [weight_of(pattern) for pattern in ("abc", "a{10}", "(a{2,5}){3}", "a{7,}")] == [3, 50, 165, 35]
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        ("abc", 1),
+        ("a{10}", 10),
+        ("(a{2,5}){3}", 15),
+        ("a{7,}", 7),
+        ("a{0}", 1),
+        ("a{0000050}", 50),
+        (r"(?x)\w{ 100 }", 100),
+        (r"(?x)\w{ 1 , 00000090 }", 90),
+        ("a{99999999}", 999_999),
+    ],
+)
+def test_repetitions_weigh_however_they_are_written(pattern: str, count: int) -> None:
+    assert weight_of(pattern) == len(pattern) * count

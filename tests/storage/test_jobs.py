@@ -13,12 +13,12 @@ async def new_document(store, id, owner=7):
     return await store.transact(lambda tx: tx.insert(Record("face", id, owner, 1, NOW, NOW, b"{}")))
 
 
-async def add(store, document, due_at=NOW, input=b"{}"):
-    await store.transact(lambda tx: tx.jobs.add(next(NUMBERS), "train_face", document, due_at, input))
+async def add(store, document, due_at=NOW, input=b"{}", kind="train_face"):
+    await store.transact(lambda tx: tx.jobs.add(next(NUMBERS), kind, document, due_at, input))
 
 
-async def due(store, now=NOW, most=10, share=10):
-    return await store.reading.jobs.due(now, most, share)
+async def due(store, now=NOW, most=10, share=10, kinds=(), *, are_these=False):
+    return await store.reading.jobs.due(now, most, share, kinds, are_these=are_these)
 
 
 def test_jobs_are_due_in_their_order_once_their_time_has_come(play):
@@ -43,12 +43,41 @@ def test_no_account_has_more_than_its_share_with_what_is_worked_at(play):
         await add(store, yours, NOW, b"yours")
         first, second, other = await due(store, share=2)
         assert (first.owner, second.owner, other.input) == (7, 7, b"yours")
-        await store.transact(lambda tx: tx.jobs.start(first.job, LATER))
+        await store.transact(lambda tx: tx.jobs.start(first.job, 0, LATER))
         assert [job.owner for job in await due(store, share=2)] == [7, 8]
-        await store.transact(lambda tx: tx.jobs.start(second.job, LATER))
+        await store.transact(lambda tx: tx.jobs.start(second.job, 0, LATER))
         assert [job.input for job in await due(store, share=2)] == [b"yours"]
         await store.transact(lambda tx: tx.jobs.put(first.job, "done", 1, NOW))
         assert [job.owner for job in await due(store, share=2)] == [7, 8]
+
+    play(scene)
+
+
+def test_kinds_that_have_places_of_their_own_are_counted_apart(play):
+    async def scene(store):
+        document, long = await new_document(store, "r1"), ("rehearse", "film")
+        for kind in ("rehearse", "rehearse", "train_face", "film"):
+            await add(store, document, kind=kind)
+        [first, second] = await due(store, share=2, kinds=long, are_these=True)
+        assert (first.kind, second.kind) == ("rehearse", "rehearse")
+        await store.transact(lambda tx: tx.jobs.start(first.job, 0, LATER))
+        await store.transact(lambda tx: tx.jobs.start(second.job, 0, LATER))
+        assert await due(store, share=2, kinds=long, are_these=True) == []
+        assert [job.kind for job in await due(store, share=1, kinds=long)] == ["train_face"]
+
+    play(scene)
+
+
+def test_who_saw_a_job_before_another_attempt_failed_does_not_begin_it(play):
+    async def scene(store):
+        await add(store, await new_document(store, "r1"))
+        [seen] = await due(store)
+        assert await store.transact(lambda tx: tx.jobs.start(seen.job, seen.attempts, LATER))
+        assert not await store.transact(lambda tx: tx.jobs.start(seen.job, seen.attempts, LATER))
+        await store.transact(lambda tx: tx.jobs.put(seen.job, "waiting", 1, LATER))
+        assert not await store.transact(lambda tx: tx.jobs.start(seen.job, seen.attempts, LATER))
+        [now] = await due(store, LATER)
+        assert await store.transact(lambda tx: tx.jobs.start(now.job, now.attempts, LATER))
 
     play(scene)
 
@@ -57,7 +86,7 @@ def test_a_job_that_was_begun_is_nobody_elses_until_it_is_recovered(play):
     async def first(store):
         await add(store, await new_document(store, "r1"))
         [job] = await due(store)
-        await store.transact(lambda tx: tx.jobs.start(job.job, LATER))
+        await store.transact(lambda tx: tx.jobs.start(job.job, 0, LATER))
         assert await due(store) == []
 
     async def second(store):

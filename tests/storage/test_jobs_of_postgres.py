@@ -23,11 +23,11 @@ def test_an_attempt_whose_time_is_over_is_not_begun_anew_while_its_result_is_sto
             await tx.jobs.put(1, "done", 1, NOW)
 
         await late.transact(lambda tx: tx.jobs.add(1, "train_face", 1, NOW, b"{}"))
-        await late.transact(lambda tx: tx.jobs.start(1, EARLIER))
+        await late.transact(lambda tx: tx.jobs.start(1, 0, EARLIER))
         settling = asyncio.create_task(late.transact(settle))
         await is_held.wait()
         assert await other.transact(lambda tx: tx.jobs.recover(LATER)) == 0
         await settling
-        assert await other.reading.jobs.due(LATER, 1, 1) == []
+        assert await other.reading.jobs.due(LATER, 1, 1, (), are_these=False) == []
 
     on(url, scene, 2)

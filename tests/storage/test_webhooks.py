@@ -231,6 +231,46 @@ def test_one_that_waits_and_is_asked_for_again_keeps_its_place_and_is_due_with_t
     play(scene)
 
 
+def test_one_that_is_settled_and_asked_for_again_does_not_hurry_those_that_wait_in_its_lane(play):
+    async def scene(store):
+        id = await add(store, b"1")
+        await add(store, b"2")
+        await sent(store, "delivered")
+        await sent(store, "waiting", LAST, status=503, problem="busy until then")
+        delivery = await store.reading.webhooks.get(id, 7)
+        await store.transact(lambda tx: tx.webhooks.ask_again(delivery, LATER, 7))
+        assert await bodies(store, LATER) == [b"1"]
+
+    play(scene)
+
+
+def test_one_that_is_asked_for_again_while_it_is_sent_has_no_try_behind_it(play):
+    async def scene(store):
+        id = await add(store)
+        [first] = await due(store)
+        assert await start(store, first)
+        assert await store.transact(lambda tx: tx.webhooks.tries(first)) == (1, NOW)
+        delivery = await store.reading.webhooks.get(id, 7)
+        await store.transact(lambda tx: tx.webhooks.ask_again(delivery, LATER, 7))
+        assert await store.transact(lambda tx: tx.webhooks.tries(first)) == (0, LATER)
+        await store.transact(lambda tx: tx.webhooks.let_go(first))
+        [again] = await due(store, LATER)
+        assert (again.attempts, again.tries, again.asked_at) == (1, 0, LATER)
+        assert await store.transact(lambda tx: tx.webhooks.tries(replace(first, attempts=5))) is None
+
+    play(scene)
+
+
+def test_who_saw_one_before_another_attempt_failed_does_not_send_it(play):
+    async def scene(store):
+        await add(store)
+        [seen] = await due(store)
+        await sent(store, "waiting", LATER, status=500, problem="no")
+        assert not await start(store, seen, LATER, LAST)
+
+    play(scene)
+
+
 def test_callbacks_stay_while_their_document_is_only_deleted_and_go_with_it_for_good(play):
     async def scene(store):
         id = await add(store, document=await new_document(store, "c1"))

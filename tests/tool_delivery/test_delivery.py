@@ -126,7 +126,7 @@ def test_the_timeout_is_for_both_tries_together(server: ToolServer) -> None:
 
     server.answers[:] = [slow]
     done = server.deliver(server.tool(timeout=0.4), ARGUMENTS)
-    assert (done.status, done.attempts) == ("error", 2)
+    assert (done.status, done.attempts, done.response_status) == ("error", 2, None), "of the last try"
     assert done.problem == "The server took longer than 0.4 seconds."
     assert done.ms < 900
 

@@ -195,6 +195,25 @@ def test_values_whose_names_sound_secret_are_not_recorded(server: ToolServer) ->
     assert server.asked[0].path == "/x?secret=three&keyword=four&access_token=five"
 
 
+def test_what_sounds_secret_is_masked_where_it_comes_back_and_words_are_not(server: ToolServer) -> None:
+    server.answers[:] = [echo]
+    headers = {
+        "X-Api-Key": f"{SECRET}-1",
+        "Authorization": f"Bearer {SECRET}-2",
+        "X-Sort-Key": "nights",
+        "X-Team": "reds",
+    }
+    query = {"token": f"{SECRET}-3", "key": "{nights}"}
+    tool = server.tool("/x?secret=four-four-four", headers=headers, query_params=query)
+    done = server.deliver(tool, {"nights": 123456789012})
+    said = json.loads(done.output)
+    assert (said["headers"]["x-api-key"], said["headers"]["authorization"]) == ("********", "********")
+    assert (said["headers"]["x-sort-key"], said["headers"]["x-team"]) == ("nights", "reds")
+    assert said["path"] == "/x?secret=********&token=********&key=123456789012"
+    server.answers[:] = [(200, {}, f"{SECRET}-2".encode())]
+    assert server.deliver(server.tool(headers=headers), {}).output == "********"
+
+
 @pytest.mark.parametrize("cut_at", range(1, len(SECRET) + 1))
 def test_the_beginning_of_a_secret_where_an_answer_was_cut_off_is_not_shown(cut_at: int) -> None:
     text = f"said: {SECRET[:cut_at]}"

@@ -1,12 +1,13 @@
 """What is sent for a call: URL, query, body and headers, filled from arguments. Tables, without a server."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from palace.fetching import Request
-from palace.tool_delivery.placeholders import Undeliverable
+from palace.tool_delivery.placeholders import MOST_ENCODINGS, Undeliverable, encoded
 from palace.tool_delivery.requests import Facts, make_request
 from tests.tool_delivery.tool_server import FACTS, tool_at
 
@@ -55,6 +56,24 @@ def test_placeholders_of_a_url_are_filled_and_encoded(path: str, arguments: dict
 def test_no_value_leads_to_another_path(value: str) -> None:
     said = refused({"name": value}, "/files/{name}/text")
     assert said == "These must not be empty, nor lead to another path with / or dots: name."
+
+
+@pytest.mark.parametrize(
+    ("times", "is_refused"), [(1, False), (MOST_ENCODINGS - 2, False), (MOST_ENCODINGS - 1, True), (2000, True)]
+)
+def test_what_is_encoded_again_and_again_is_refused(times: int, is_refused: bool) -> None:
+    value = "%" + "25" * times + "41"
+    if is_refused:
+        assert "lead to another path" in refused({"a": value}, "/files/{a}")
+    else:
+        assert made({"a": value}, "/files/{a}").url.endswith(encoded(value))
+
+
+@pytest.mark.parametrize("value", ["%" + "25" * 50_000, "%25" * 30_000, "a" * 100_000])
+def test_an_argument_that_is_far_too_long_is_refused_without_decoding_it(value: str) -> None:
+    began = time.perf_counter()
+    assert "Give it shorter arguments." in refused({"a": value}, "/files/{a}")
+    assert time.perf_counter() - began < 1
 
 
 def test_two_values_together_do_not_lead_to_another_path_either() -> None:

@@ -133,16 +133,22 @@ async def _missing(tx: Transaction, pal: Record, gate: Document, wanted: Wanted)
     if suite is None:
         text = f"The suite {gate['suite_id']} of the gate is deleted: restore it, name another one, or remove the gate."
         return [Detail("rehearsal_missing", text, facts={"suite_id": gate["suite_id"]})]
-    tag = tag_of(REHEARSAL_SUITE.written_in(orjson.loads(suite.body)))
+    written = REHEARSAL_SUITE.written_in(orjson.loads(suite.body))
+    tag = tag_of(written)
     labels = {"pal": [pal.id], "pal_etag": [pal.etag], "suite_tag": [tag]}
     listing = Listing("own", "newest", MOST_LOOKED_AT, labels=labels)
     of_any_parts = [orjson.loads(body) for body in (await tx.links.search(REHEARSAL_KIND, pal.owner, listing)).bodies]
     _, parts = await parts_of(orjson.loads(pal.body), tx, pal.owner)
-    found = [one for one in of_any_parts if one.get("parts_tag") == tag_of(parts)]
+    of_any_runs = [one for one in of_any_parts if one.get("parts_tag") == tag_of(parts)]
+    found = [one for one in of_any_runs if one["runs"] >= written["runs"]]
     if any(one["status"] == "completed" and one["pass_rate"] >= gate["pass_rate"] for one in found):
         return []
     facts = {"suite_id": suite.id, "pass_rate": gate["pass_rate"], "pal_etag": pal.etag}
     run = _how_to_run(pal.id, suite.id, wanted)
+    if of_any_runs and not found:
+        runs = written["runs"]
+        text = f"What is to go live was rehearsed with fewer runs than the {runs} of the suite {suite.id}. {run}"
+        return [Detail("rehearsal_missing", text, facts={**facts, "runs": runs})]
     if not found:
         since = ", nor since a tool, objective or guardrail that it names was edited" if of_any_parts else ""
         text = f"What is to go live has not been rehearsed with the suite {suite.id} as it is now{since}. {run}"
@@ -228,8 +234,8 @@ REHEARSAL_GATE = Resource(
             "putRehearsalGate",
             "Set up the rehearsal gate of a PAL",
             "From now on publishing a draft, rolling back and reverting are refused with 409 unless a rehearsal of "
-            "that very content, with the suite and all tools, objectives and guardrails as they are then, is green. A "
-            "patch of the live PAL is not held up.",
+            "that very content, with the suite and all tools, objectives and guardrails as they are then, and with as "
+            "many runs as the suite says, is green. A patch of the live PAL is not held up.",
             put,
             answers={200: "The gate.", 400: f"{NO_PAL}; or there is no such suite."},
             body="document",

@@ -15,7 +15,7 @@ from palace.errors import NoSuchDraft
 from palace.judging import judge
 from palace.masks import Refs, load_refs
 from palace.mending import with_nearest
-from palace.rehearsal.suite import MOST_RUNS
+from palace.rehearsal.suite import MOST_PLAYS, MOST_RUNS
 from palace.resource import Document, Endpoint, Parameter, Problem, Resource, Services, value_at
 from palace.resources.conversations.casting import parts_of, script
 from palace.resources.conversations.request import NewConversation
@@ -78,7 +78,7 @@ async def start(resource: Resource, call: Call, services: Services) -> Reply:
         suite = await _suite(tx, new, account)
         held = await _held(tx, new.conversation_id, account) if new.conversation_id else None
         tools, parts = await parts_of(version.document, tx, account)
-    runs = 1 if suite is None or held else new.runs or suite["runs"]
+    runs = 1 if suite is None or held else _runs(new, suite)
     given = Given(Pinned(resource.kind, record.id, version.revision, version.document, version.refs), tools)
     body = {
         "pal_id": record.id,
@@ -93,6 +93,8 @@ async def start(resource: Resource, call: Call, services: Services) -> Reply:
     }
 
     async def begin(made: New, tx: Transaction, services: Services) -> Outcome:
+        if await tx.get(resource.kind, record.id, account) is None:  # Deleted since it was read.
+            raise resource.unknown()
         outcome = await made.store(tx, services)
         chat = NewConversation(pal_id=record.id, chat=True)
         by = script(chat, given, version.document["default_face_id"], parts, made.id, now.timestamp())
@@ -160,6 +162,19 @@ async def _suite(tx: Transaction, new: NewRehearsal, account: int) -> Document |
     return REHEARSAL_SUITE.written_in(orjson.loads(record.body))
 
 
+def _runs(new: NewRehearsal, suite: Document) -> int:
+    """How often each visitor comes. Raises InvalidDocument where that would be too many talks."""
+    if new.runs is None:
+        runs: int = suite["runs"]
+        return runs
+    count = len(suite["visitors"])
+    if count * new.runs > MOST_PLAYS:
+        most = MOST_PLAYS // count
+        text = f"Visitors times runs must be at most {MOST_PLAYS}: for the {count} of this suite at most {most} runs."
+        raise refuse([Problem(("runs",), "out_of_range", text, facts={"maximum": most})])
+    return new.runs
+
+
 async def _held(tx: Transaction, id: str, account: int) -> Document:
     """The lines and the calls of a conversation. Raises ClientError where there is none."""
     record = await tx.get("conversation", id, account)
@@ -212,10 +227,12 @@ async def read(resource: Resource, call: Call, services: Services) -> Reply:
 
 async def delete_rehearsals(tx: Transaction, call: Call, services: Services) -> Sequence[Mapping[str, Any]]:
     """Erase the rehearsals of a PAL that is deleted: one that comes back is rehearsed anew."""
-    records = await _all(tx, call, call.ids["id"], 0)
-    for record in records:
-        await erase(tx, call, record, services)
-    return [{"kind": KIND, "id": record.id, "what": "deleted"} for record in records]
+    erased = []
+    while records := await _all(tx, call, call.ids["id"], 0):  # More than are kept, where several began at once.
+        for record in records:
+            await erase(tx, call, record, services)
+        erased += records
+    return [{"kind": KIND, "id": record.id, "what": "deleted"} for record in erased]
 
 
 # --- The operations ---------------------------------------------------------------------------------------------------
