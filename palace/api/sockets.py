@@ -32,6 +32,8 @@ SOCKET = re.compile(rb"/c/[^/?]+/ws(?:\?.*)?", re.DOTALL)
 HEARTBEAT_SECONDS = 30.0
 SLOWEST_SECONDS = 20.0
 """So long a client may take to accept what waits for it."""
+LAST_SECONDS = 5.0
+"""So long what a client sent before it went may take to be stored."""
 GOOD_BYE, GOING_AWAY, NO_STATUS, NOT_ALLOWED, TOO_SLOW, RESTART = 1000, 1001, 1005, 1008, 1013, 1012
 LONGEST_REASON = 120
 DIGITS = 15
@@ -189,8 +191,9 @@ class _Line:
         except TimeoutError:
             scope["extensions"]["palace.drop"]["now"]()
             return False
-        except OSError:  # The connection is gone.
-            return False
+        except OSError:  # The connection is gone; what the client sent before is still taken.
+            await asyncio.wait((hearing,), timeout=LAST_SECONDS)
+            return hearing.done() and hearing.result()
         finally:
             for task in (telling, hearing):
                 task.cancel()
