@@ -20,12 +20,13 @@ from palace.api.bodies import Headers
 from palace.api.endpoints import named_route, not_allowed
 from palace.conversation.heard import NotUnderstood, heard
 from palace.conversation.wire import copies
-from palace.errors import BadRequest, ClientError, Detail
+from palace.errors import ClientError
 from palace.json_patch import InvalidJson, read_json
 from palace.resource import Services
 from palace.storage import StorageFailure
 from palace.talking import Gone, Listener, Room, Rooms
 from palace.talking.visiting import admit, come_in, go, participant_of, still_there
+from palace.verbs.queries import newest_seq
 
 PATH = "/c/{id}/ws"
 SOCKET = re.compile(rb"/c/[^/?]+/ws(?:\?.*)?", re.DOTALL)
@@ -36,7 +37,6 @@ LAST_SECONDS = 5.0
 """So long what a client sent before it went may take to be stored."""
 GOOD_BYE, GOING_AWAY, NO_STATUS, NOT_ALLOWED, TOO_SLOW, RESTART = 1000, 1001, 1005, 1008, 1013, 1012
 LONGEST_REASON = 120
-DIGITS = 15
 CLOSED: dict[str, tuple[int, str]] = {
     "behind": (TOO_SLOW, "too slow: come again with after=, the seq of the newest message that you have"),
     "stopping": (RESTART, "the server is stopping: come again with after="),
@@ -114,7 +114,7 @@ class _Sockets:
         assert isinstance(rooms, Rooms)
         self._refuse_foreign(headers)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        after = _number(query.get("after"))
+        after = newest_seq(query.get("after"))
         participant = participant_of(query.get("participant"), self._services.ids)
         key = headers.get(b"x-api-key")
         account = await authenticate(key, self._services.store.reading) if key else None
@@ -150,15 +150,6 @@ async def room_of(rooms: Rooms, id: str) -> Room:
         return await rooms.room(place)
     except Gone as error:  # One in test mode has never begun.
         raise NoSuchConversation from error
-
-
-def _number(said: str | None) -> int | None:
-    if said is None or said == "":
-        return None
-    if not said.isdecimal() or len(said) > DIGITS:
-        problem = "after takes the seq of the newest message that you have, a whole number."
-        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
-    return int(said)
 
 
 class _Line:

@@ -59,6 +59,7 @@ class Within:
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Exchange:
         """Send a request, and do not wait for the answer. An `Ellipsis` is a body that never comes."""
         sent = b"" if body is ... or body is None else json.dumps(body).encode()
+        path, _, query = path.partition("?")
         told = {"x-api-key": KEY, "content-type": "application/json", **headers}
         scope = {
             "type": "http",
@@ -66,7 +67,7 @@ class Within:
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()],
         }
         messages: list[Message] = []
