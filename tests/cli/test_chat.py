@@ -228,7 +228,12 @@ def test_only_an_open_conversation_of_the_same_pal_goes_on(palace, api, pal, new
 
 def test_a_message_that_the_server_does_not_take_is_told(palace, pal):
     said = refused(palace, "chat", pal, stdin="x" * 1_100_000 + "\nHello\n")
-    assert said.startswith("palace: ")
+    assert said == "palace: What was said is larger than a message to the server may be.\n"
+
+
+def test_a_text_that_the_server_does_not_take_is_told(palace, pal):
+    said = refused(palace, "chat", pal, stdin="x" * 100_001 + "\nHello\n")
+    assert "may have 100,000 characters; these are 100,001." in said
 
 
 def test_where_no_model_answers_the_command_says_so_and_fails(palace, new_pal):

@@ -1,6 +1,5 @@
 """One conversation as a person at a terminal has it: what comes is shown while it comes, and each turn has an end."""
 
-import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -176,10 +175,3 @@ class Talk:
             self._line.send("conversation.tool_result", tool_call_id=id, name=name, output=output, status=status)
         except RemoteError as error:
             self._screen.note(f"The result of {name} is lost: {error}")
-
-
-def wake_reader() -> None:
-    """Interrupt the main thread where it waits for somebody to type."""
-    main = threading.main_thread().ident
-    assert main is not None
-    signal.pthread_kill(main, signal.SIGINT)
