@@ -30,6 +30,7 @@ class Line:
         """`url` is the server's, as Remote has it. What is old comes first if it is behind `after`."""
         self.conversation_id = conversation_id
         self.url = url
+        self.hears_what_is_old = after >= 0
         self._key = key
         self._address = f"{url.replace('http', 'ws', 1)}/c/{quote(conversation_id, safe='')}/ws"
         self._participant = Ids().new("terminal-", 16)

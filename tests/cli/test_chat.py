@@ -110,8 +110,10 @@ def test_a_conversation_that_is_kept_goes_on_later(palace, api, pal):
     ok(palace, "chat", pal, "--keep", stdin="The first\n")
     [conversation] = conversations(api, pal)
     assert conversation["status"] == "active"
+    began = time.monotonic()
     again = ok(palace, "chat", "--conversation", conversation["conversation_id"], stdin="The second\n")
     assert again.startswith("You said: “The second”.")
+    assert time.monotonic() - began < 8, "nobody waits for what is old"
     spoken = transcript(api, conversation["conversation_id"])
     assert [text for role, text in spoken if role == "user"] == ["The first", "The second"]
 
