@@ -20,21 +20,23 @@ from palace.api.bodies import Headers
 from palace.api.endpoints import named_route, not_allowed
 from palace.conversation.heard import NotUnderstood, heard
 from palace.conversation.wire import copies
-from palace.errors import BadRequest, ClientError, Detail
+from palace.errors import ClientError
 from palace.json_patch import InvalidJson, read_json
 from palace.resource import Services
 from palace.storage import StorageFailure
 from palace.talking import Gone, Listener, Room, Rooms
 from palace.talking.visiting import admit, come_in, go, participant_of, still_there
+from palace.verbs.queries import newest_seq
 
 PATH = "/c/{id}/ws"
 SOCKET = re.compile(rb"/c/[^/?]+/ws(?:\?.*)?", re.DOTALL)
 HEARTBEAT_SECONDS = 30.0
 SLOWEST_SECONDS = 20.0
 """So long a client may take to accept what waits for it."""
+LAST_SECONDS = 5.0
+"""So long what a client sent before it went may take to be stored."""
 GOOD_BYE, GOING_AWAY, NO_STATUS, NOT_ALLOWED, TOO_SLOW, RESTART = 1000, 1001, 1005, 1008, 1013, 1012
 LONGEST_REASON = 120
-DIGITS = 15
 CLOSED: dict[str, tuple[int, str]] = {
     "behind": (TOO_SLOW, "too slow: come again with after=, the seq of the newest message that you have"),
     "stopping": (RESTART, "the server is stopping: come again with after="),
@@ -112,7 +114,7 @@ class _Sockets:
         assert isinstance(rooms, Rooms)
         self._refuse_foreign(headers)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        after = _number(query.get("after"))
+        after = newest_seq(query.get("after"))
         participant = participant_of(query.get("participant"), self._services.ids)
         key = headers.get(b"x-api-key")
         account = await authenticate(key, self._services.store.reading) if key else None
@@ -150,15 +152,6 @@ async def room_of(rooms: Rooms, id: str) -> Room:
         raise NoSuchConversation from error
 
 
-def _number(said: str | None) -> int | None:
-    if said is None or said == "":
-        return None
-    if not said.isdecimal() or len(said) > DIGITS:
-        problem = "after takes the seq of the newest message that you have, a whole number."
-        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
-    return int(said)
-
-
 class _Line:
     """One accepted WebSocket: what happens goes out, what the client sends comes in."""
 
@@ -189,8 +182,9 @@ class _Line:
         except TimeoutError:
             scope["extensions"]["palace.drop"]["now"]()
             return False
-        except OSError:  # The connection is gone.
-            return False
+        except OSError:  # The connection is gone; what the client sent before is still taken.
+            await asyncio.wait((hearing,), timeout=LAST_SECONDS)
+            return hearing.done() and hearing.result()
         finally:
             for task in (telling, hearing):
                 task.cancel()

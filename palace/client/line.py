@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SECONDS_TO_COME_BACK = 30.0
 """So long a broken line is tried again, and so long the server keeps the place."""
 SECONDS_BETWEEN_TRIES = 0.5
+TOO_LARGE = 1009
+"""why a server closes a line over which a message came that it does not take (RFC 6455, section 7.4.1)"""
 MOST_BYTES = 16 * 2**20
 """in one message"""
 
@@ -28,6 +30,7 @@ class Line:
         """`url` is the server's, as Remote has it. What is old comes first if it is behind `after`."""
         self.conversation_id = conversation_id
         self.url = url
+        self.hears_what_is_old = after >= 0
         self._key = key
         self._address = f"{url.replace('http', 'ws', 1)}/c/{quote(conversation_id, safe='')}/ws"
         self._participant = Ids().new("terminal-", 16)
@@ -96,7 +99,7 @@ class Line:
 
         The copies of a message share its number, and a line may break between them: the newest one is asked for again.
         """
-        from websockets.exceptions import ConnectionClosedOK, InvalidStatus, WebSocketException
+        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
         from websockets.sync.client import connect
 
         query = {"participant": self._participant}
@@ -129,6 +132,8 @@ class Line:
                 raise _Broken(f"it answered {error.response.status_code}") from error
             raise _refused(self.url, error.response.status_code, error.response.body) from error
         except (WebSocketException, OSError, ValueError) as error:
+            if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == TOO_LARGE:
+                raise RemoteError("What was said is larger than a message to the server may be.") from error
             raise _Broken(str(error) or "it takes too long") from error
         finally:
             self._use(None)

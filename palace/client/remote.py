@@ -188,9 +188,9 @@ class Remote:
         """One conversation as it is now."""
         return self._json("GET", _conversation(id))
 
-    def turn(self, id: str) -> Document:
-        """The newest turn of a conversation, when it is over or after 20 seconds."""
-        return self._json("GET", f"{_conversation(id)}/respond", query={"timeout_s": SECONDS_OF_A_TURN})
+    def turn(self, id: str, seconds: int = SECONDS_OF_A_TURN) -> Document:
+        """The newest turn of a conversation, when it is over or after this time."""
+        return self._json("GET", f"{_conversation(id)}/respond", query={"timeout_s": seconds})
 
     def end(self, id: str) -> None:
         """End a conversation."""

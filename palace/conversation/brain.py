@@ -25,6 +25,7 @@ from palace.conversation.events import (
 )
 from palace.conversation.foreign import cleaned
 from palace.conversation.objectives import activate, confirm
+from palace.conversation.prompt import BETWEEN_PARTS
 from palace.conversation.script import Script
 from palace.conversation.stage import Stage
 from palace.conversation.state import Line, State
@@ -49,6 +50,8 @@ ABSENT = "participant_absent_timeout reached"
 IDLE = "idle_end_behavior reached"
 TOO_SLOW = "The model did not finish in time."
 NO_ANSWER = "No answer came in time: nobody knows whether the call was carried out."
+MOST_ADDED = 100_000
+"""characters of context that clients have added; beyond that, the oldest pieces are forgotten"""
 AWAY = "away "
 """With the person's name behind it: the timer of somebody who may have left."""
 UNKNOWN_OUTCOME = "The server was stopped meanwhile: nobody knows whether the call was carried out."
@@ -92,7 +95,7 @@ def react(script: Script, state: State, lines: list[Line], event: Event) -> list
         case InterruptAsked():
             interrupt(stage)
         case ContextReplaced():
-            state.context, state.added = what.context, []
+            state.context, state.added = what.context[:MOST_ADDED], []
         case ContextAdded():
             _add_context(stage, what)
         case SensitivitySet():
@@ -158,10 +161,22 @@ def _left(stage: Stage, what: Left) -> None:
 def _add_context(stage: Stage, what: ContextAdded) -> None:
     """One more piece of context. That a job is completed is news: the PAL tells it as soon as it is free."""
     state = stage.state
-    state.added.append(what.context)
+    state.added = _newest([*state.added, what.context])
     if what.job_status == "completed" and state.people and not stage.script.is_echo:
         state.needs_answer = True
         go_on(stage)
+
+
+def _newest(pieces: list[str]) -> list[str]:
+    """The newest pieces of context that are MOST_ADDED together: the state is written anew with each step."""
+    kept: list[str] = []
+    room = MOST_ADDED
+    for piece in reversed(pieces):
+        room -= len(piece) + len(BETWEEN_PARTS)
+        if room < 0 and kept:
+            break
+        kept.append(piece[:MOST_ADDED])
+    return kept[::-1]
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------
@@ -222,6 +237,8 @@ def _lost(stage: Stage) -> None:
     """Whoever was at work is gone: what was thought is thought anew, and calls that were on their way are unknown."""
     state, thinking = stage.state, stage.state.thinking
     break_off(stage)
+    if thinking is not None and thinking.purpose == "reply":
+        state.rounds -= 1  # It is the same round that is thought anew.
     fail_calls(stage, UNKNOWN_OUTCOME)
     if thinking is None or state.thinking is not None:
         return

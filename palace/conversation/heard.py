@@ -20,6 +20,8 @@ from palace.conversation.events import (
 Properties = Mapping[str, Any]
 PREFIX = "conversation."
 LEVELS = get_args(Level)
+LONGEST_TEXT = 100_000
+"""characters of a text that somebody says, or has said, or that is context: the same over HTTP"""
 IGNORED = ("set_emotion", "realtime_api")
 """Known events that change nothing in writing."""
 
@@ -50,6 +52,13 @@ def _text(said: Properties, name: str, kind: str) -> str:
     text = said.get(name)
     if not isinstance(text, str) or not text.strip():
         raise NotUnderstood(f"{PREFIX}{kind}: properties.{name} must be a text that is not empty.")
+    return _bounded(text, name, kind)
+
+
+def _bounded(text: str, name: str, kind: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        limit = f"may have {LONGEST_TEXT:,} characters; these are {len(text):,}"
+        raise NotUnderstood(f"{PREFIX}{kind}: properties.{name} {limit}.")
     return text
 
 
@@ -59,7 +68,7 @@ def _echo(said: Properties) -> What:
     text, id, done = said.get("text", ""), said.get("inference_id", ""), said.get("done", True)
     if not isinstance(text, str) or not isinstance(done, bool):
         raise NotUnderstood("conversation.echo: text must be a text, and done true or false.")
-    return EchoAsked(text, str(id or ""), done)
+    return EchoAsked(_bounded(text, "text", "echo"), str(id or ""), done)
 
 
 def _sensitivity(said: Properties) -> What:
@@ -93,7 +102,9 @@ READ: Mapping[str, Callable[[Properties], What]] = {
     "respond": lambda said: Said(_text(said, "text", "respond")),
     "echo": _echo,
     "interrupt": lambda _said: InterruptAsked(),
-    "overwrite_llm_context": lambda said: ContextReplaced(str(said.get("context") or "")),
+    "overwrite_llm_context": lambda said: ContextReplaced(
+        _bounded(str(said.get("context") or ""), "context", "overwrite_llm_context")
+    ),
     "append_llm_context": lambda said: ContextAdded(
         _text(said, "context", "append_llm_context"), str(said.get("job_status") or "")
     ),

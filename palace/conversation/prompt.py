@@ -25,6 +25,8 @@ NO_RESULT_YET = "There is no result yet. Go on without it; do not make one up."
 LATE = "_result"
 """What the id of a late result ends with (contract 2.3)."""
 
+BETWEEN_PARTS = "\n\n"
+"""of the system's text"""
 NOT_IN_A_NAME = re.compile("[^a-zA-Z0-9_-]")
 LONGEST_NAME = 64
 """of a function, in OpenAI's form"""
@@ -128,7 +130,7 @@ def system_text(script: Script, state: State) -> str:
         _guardrail_text(script),
         f"Speak {script.language}." if script.language else "",
     ]
-    return "\n\n".join(part.strip() for part in parts if part.strip())
+    return BETWEEN_PARTS.join(part.strip() for part in parts if part.strip())
 
 
 def _objective_text(objective: Objective | None, state: State) -> str:

@@ -17,6 +17,8 @@ IDLE_SECONDS = {"patient": 30.0, "eager": 12.0}
 IDLE_END_SECONDS = 30.0
 MOST_IDLE_TURNS = 2
 MODEL_DOWN = "I am sorry, I cannot think of an answer just now. Please say that again in a moment."
+LONGEST_ECHO = 100_000
+"""characters; what pieces bring beyond that is not said"""
 A_SENTENCE = re.compile(r"[.!?]\s+\S|[\u2026\u3002\uff1f\uff01]\s*\S")
 QUIET = ("silent", "static_filler")
 
@@ -135,6 +137,7 @@ def model_failed(stage: Stage, what: ModelFailed) -> None:
     if thinking.purpose == "filler":
         go_on(stage)
         return
+    _say_what_waits(stage)
     if thinking.purpose == "reply" and not was_heard:
         say(stage, MODEL_DOWN, inference_id=what.inference_id)
     end_turn(stage, interrupted=was_heard)
@@ -145,9 +148,7 @@ def go_on(stage: Stage) -> None:
     state = stage.state
     if state.thinking is not None:
         return
-    waiting_to_be_said, state.to_say = state.to_say, []
-    for text in waiting_to_be_said:
-        say(stage, text, is_streamed=True)
+    _say_what_waits(stage)
     if state.is_waiting:
         return
     stage.forget("tools")
@@ -157,6 +158,12 @@ def go_on(stage: Stage) -> None:
         ask(stage, "reply")
     else:
         end_turn(stage)
+
+
+def _say_what_waits(stage: Stage) -> None:
+    waiting, stage.state.to_say = stage.state.to_say, []
+    for text in waiting:
+        say(stage, text, is_streamed=True)
 
 
 def note_waiting(stage: Stage) -> None:
@@ -236,13 +243,14 @@ def _stream(stage: Stage, text: str, inference_id: str, *, final: bool = False, 
 def echo(stage: Stage, what: EchoAsked) -> None:
     """Say the text of an echo once its last piece is there (contract 3.3); pieces of another one are dropped."""
     state = stage.state
-    pieces = state.echoed if what.inference_id == state.echo_id else ""
+    id = what.inference_id and uuid_of(what.inference_id)
+    pieces = state.echoed if id == state.echo_id else ""
     interrupt(stage)
-    text = pieces + what.text
+    text = (pieces + what.text)[:LONGEST_ECHO]
     if not what.done:
-        state.echoed, state.echo_id = text, what.inference_id
+        state.echoed, state.echo_id = text, id
     elif text:
-        say(stage, text, inference_id=what.inference_id and uuid_of(what.inference_id), is_streamed=True)
+        say(stage, text, inference_id=id, is_streamed=True)
 
 
 # --- Greeting, silence, and the end of a turn -------------------------------------------------------------------------

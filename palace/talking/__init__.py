@@ -1,7 +1,7 @@
 """Conversations that go on: what happens is stored, told, and done, one step after the other.
 
 The brain (`palace.conversation`) decides; here its commands are carried out. A step is stored before anybody hears of
-it (docs/decisions/0025-conversations.md).
+it (docs/decisions/0032-where-a-conversation-lives.md).
 """
 
 from palace.talking.delivering import Deliver

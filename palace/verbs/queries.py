@@ -30,6 +30,18 @@ def as_number(text: str, name: str) -> int:
     return int(text[:MOST_DIGITS])  # Longer ones are out of every range in any case.
 
 
+def newest_seq(said: str | None) -> int | None:
+    """The number of the newest app message that a client has, as it says itself or its EventSource does; None when it
+    says nothing. Raises BadRequest.
+    """
+    if not said:
+        return None
+    if not (said.isdecimal() and said.isascii() and len(said) <= MOST_DIGITS):
+        problem = "after, like Last-Event-ID, is the seq of the newest message that you have, a whole number."
+        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
+    return int(said)
+
+
 def page_size(query: Mapping[str, str], default: int) -> int:
     """The parameter `limit`, cut to what a page may have. Raises BadRequest."""
     return min(max(whole_number(query, "limit", default), 1), LARGEST_PAGE_SIZE)

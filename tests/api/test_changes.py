@@ -149,7 +149,7 @@ def test_a_draining_server_takes_no_new_listeners(tmp_path):
 
 def test_a_revoked_key_does_not_listen_on(tmp_path):
     data = tmp_path / "data"
-    with start_palace(data) as server:
+    with start_palace(data, program="tests.impatient") as server:
         key = server.new_key("visitor")
         with server.client(key) as client, listening(client) as stream:
             assert stream.next()[0] == "ready"

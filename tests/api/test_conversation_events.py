@@ -191,7 +191,7 @@ def test_requests_are_answered_while_more_clients_listen_than_requests_may_run(t
 
 def test_a_revoked_key_does_not_listen_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     data = tmp_path / "data"
-    with start_palace(data) as server:
+    with start_palace(data, program="tests.impatient") as server:
         key = server.new_key("visitor")
         with server.client(key) as client:
             body = {"system_prompt": "Answer.", "default_face_id": "r4067604db72"}

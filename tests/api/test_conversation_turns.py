@@ -1,11 +1,17 @@
 """What `GET /v2/conversations/{id}/respond` says of a turn that is not over."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from palace.conversation.events import EchoAsked, Joined, Said
+from palace.resources.conversations import speaking
+from palace.talking import Room
 from tests.api.wire import REPLAYED, keyed, refused
+from tests.api.within import Within, within
 from tests.lines import Frame, begun, is_utterance, line
 
 
@@ -70,3 +76,60 @@ def said_by_people(api: httpx.Client, path: str) -> list[Any]:
     return [
         one for one in found if one["event_type"] == "conversation.utterance" and one["properties"]["role"] == "user"
     ]
+
+
+# --- A model that takes its time --------------------------------------------------------------------------------------
+
+
+def slow_model(folder: Path) -> str:
+    """A model that says a word in a second."""
+    path = folder / "slow.yaml"
+    path.write_text(f'{{tokens_per_second: 1, rules: [{{say: "{"word " * 60}"}}]}}')
+    return str(path)
+
+
+async def opened(server: Within, **members: Any) -> tuple[str, Room]:
+    """A new conversation, and its path."""
+    id = await server.begin(chat=True, **members)
+    place = await server.rooms.find(id)
+    assert place is not None
+    return f"/v2/conversations/{id}", await server.rooms.room(place)
+
+
+def test_a_greeting_and_an_answer_that_never_come_take_as_long_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speaking, "MOST_SECONDS", 2)
+    monkeypatch.setattr("palace.resources.conversations.hearing.MOST_SECONDS", 2)
+
+    async def scene() -> tuple[str, float]:
+        async with within(tmp_path, PALACE_SCRIPTED_MODEL=slow_model(tmp_path)) as server:
+            path, _ = await opened(server, dynamic_greeting=True)
+            began = asyncio.get_running_loop().time()
+            told = await server.ask("POST", f"{path}/respond", {"text": "Hello?"})
+            return told.body["status"], asyncio.get_running_loop().time() - began
+
+    status, seconds = asyncio.run(scene())
+    assert status == "pending"
+    assert 2 <= seconds < 3.5
+
+
+def test_page_by_page_nothing_that_is_kept_is_missed_while_the_pal_writes(tmp_path: Path):
+    async def scene() -> tuple[set[int], list[int]]:
+        async with within(tmp_path, PALACE_SCRIPTED_MODEL=slow_model(tmp_path)) as server:
+            path, room = await opened(server)
+            await server.rooms.happen(room, Joined("ann"), *[EchoAsked("Hm.")] * speaking.MOST_MESSAGES, Said("Hello?"))
+            async with asyncio.timeout(10):
+                while not room.streamed:
+                    await room.moved.wait()
+            told: list[int] = []
+            while page := (await server.ask("GET", f"{path}/messages?after={told[-1] if told else 0}")).body:
+                if not page["data"]:
+                    break
+                told += [one["seq"] for one in page["data"]]
+                assert page["seq"] == told[-1]
+            kept = await server.services.store.reading.conversations.logged(room.place.document, "message", 0, 10_000)
+            return {one.seq for one in kept}, told
+
+    kept, told = asyncio.run(scene())
+    assert len(kept) > 2 * speaking.MOST_MESSAGES
+    assert kept < set(told), "and what is being written"
+    assert told == sorted(told)

@@ -116,7 +116,7 @@ def test_what_is_not_understood_is_told_to_its_sender_alone(conversation):
 )
 def test_long_messages_are_taken_and_longer_ones_close_the_line(conversation, characters, is_taken):
     with line(conversation) as it:
-        it.send("conversation.append_llm_context", context="x" * characters)
+        it.send("conversation.tool_result", tool_call_id="call_of_nobody", output="x" * characters)
         if is_taken:
             it.say("Hello.")
             it.until(is_utterance("user"))

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from tests.acceptance.register.proxy import Proxy
+from tests.api.within import within
 from tests.lines import Frame, address, begun, line, stored
 from tests.rows import rows
 from tests.serving import Palace, start_palace
@@ -152,3 +154,22 @@ def away_in(server: Palace) -> str:
             return text
         time.sleep(0.05)
     return ""
+
+
+def test_what_was_sent_before_a_good_bye_is_taken_though_the_client_hears_nothing_any_more(tmp_path: Path):
+    async def send(message: Message) -> None:
+        if message["type"] != "websocket.accept":
+            raise OSError("The connection is closed.")
+
+    texts = [json.dumps({"event_type": "conversation.respond", "properties": {"text": text}}) for text in "abc"]
+    received = [{"type": "websocket.receive", "text": text} for text in texts]
+
+    async def scene() -> tuple[list[str], Any]:
+        async with within(tmp_path) as server:
+            call = await server.begin()
+            await server.over_socket(call, [*received, {"type": "websocket.disconnect", "code": 1000}], send)
+            found = (await server.ask("GET", f"/v2/conversations/{call}/transcript")).body["data"]
+            ended = (await server.ask("GET", f"/v2/conversations/{call}")).body["status"]
+            return [line["content"] for line in found if line["role"] == "user"], ended
+
+    assert asyncio.run(scene()) == (["a", "b", "c"], "ended")

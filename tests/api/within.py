@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Send
 
 from palace.api.emulator import Emulator
 from palace.api.server import build_application
@@ -17,7 +17,8 @@ from palace.resource import Services
 from palace.resources import RESOURCES
 from palace.settings import load_settings
 from palace.storage import Transaction
-from tests.serving import KEY
+from palace.talking import Deliver, ModelOf, Rooms, Think
+from tests.serving import KEY, STOCK_FACE
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Within:
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Exchange:
         """Send a request, and do not wait for the answer. An `Ellipsis` is a body that never comes."""
         sent = b"" if body is ... or body is None else json.dumps(body).encode()
+        path, _, query = path.partition("?")
         told = {"x-api-key": KEY, "content-type": "application/json", **headers}
         scope = {
             "type": "http",
@@ -65,7 +67,7 @@ class Within:
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()],
         }
         messages: list[Message] = []
@@ -87,6 +89,37 @@ class Within:
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Exchange:
         """Send a request and wait for the answer."""
         return await self.send(method, path, body, **headers).answered()
+
+    async def begin(self, **members: Any) -> str:
+        """A new conversation with a new PAL."""
+        pal = {"system_prompt": "Answer.", "default_face_id": STOCK_FACE}
+        made = (await self.ask("POST", "/v2/pals", pal)).body["pal_id"]
+        begun = await self.ask("POST", "/v2/conversations", {"pal_id": made, **members})
+        return str(begun.body["conversation_id"])
+
+    async def over_socket(self, conversation: str, received: Sequence[Message], send: Send) -> None:
+        """A line of a conversation, until it is over: what comes in is all there at once."""
+        path, waiting = f"/c/{conversation}/ws", [{"type": "websocket.connect"}, *received]
+
+        async def receive() -> Message:
+            return waiting.pop(0)
+
+        scope = {
+            "type": "websocket",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"palace.test")],
+            "extensions": {},
+        }
+        await self.application(scope, receive, send)
+
+    @property
+    def rooms(self) -> Rooms:
+        """The conversations that go on."""
+        assert isinstance(self.services.talks, Rooms)
+        return self.services.talks
 
     @asynccontextmanager
     async def busy_store(self) -> AsyncIterator[None]:
@@ -112,7 +145,10 @@ async def within(folder: Path, **environment: str) -> AsyncIterator[Within]:
     settings = load_settings({"PALACE_DATA": str(folder / "within"), "PALACE_API_KEY": KEY, **environment})
     services = await open_services(settings)
     await prepare(settings, services)
+    rooms = Rooms(services, Think(ModelOf(services.models, services)), Deliver(services))
+    services = replace(services, talks=rooms)
     try:
         yield Within(build_application(RESOURCES, services, settings, lambda: True, Emulator()), services)
     finally:
+        await rooms.let_go()
         await services.store.close()

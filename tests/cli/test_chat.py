@@ -110,8 +110,10 @@ def test_a_conversation_that_is_kept_goes_on_later(palace, api, pal):
     ok(palace, "chat", pal, "--keep", stdin="The first\n")
     [conversation] = conversations(api, pal)
     assert conversation["status"] == "active"
+    began = time.monotonic()
     again = ok(palace, "chat", "--conversation", conversation["conversation_id"], stdin="The second\n")
     assert again.startswith("You said: “The second”.")
+    assert time.monotonic() - began < 8, "nobody waits for what is old"
     spoken = transcript(api, conversation["conversation_id"])
     assert [text for role, text in spoken if role == "user"] == ["The first", "The second"]
 
@@ -228,7 +230,12 @@ def test_only_an_open_conversation_of_the_same_pal_goes_on(palace, api, pal, new
 
 def test_a_message_that_the_server_does_not_take_is_told(palace, pal):
     said = refused(palace, "chat", pal, stdin="x" * 1_100_000 + "\nHello\n")
-    assert said.startswith("palace: ")
+    assert said == "palace: What was said is larger than a message to the server may be.\n"
+
+
+def test_a_text_that_the_server_does_not_take_is_told(palace, pal):
+    said = refused(palace, "chat", pal, stdin="x" * 100_001 + "\nHello\n")
+    assert "may have 100,000 characters; these are 100,001." in said
 
 
 def test_where_no_model_answers_the_command_says_so_and_fails(palace, new_pal):

@@ -1,5 +1,6 @@
 """`palace chat` in a terminal: typing, streaming, Ctrl-C and Ctrl-D."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,20 @@ def test_ctrl_c_twice_leaves(palace, api, pal):
         assert screen.ended() == 0
         assert "Traceback" not in screen.shown
     assert ended(api, pal) == ["end_conversation_endpoint_hit"]
+
+
+def test_ctrl_c_once_leaves_nobody(palace, api, pal):
+    with terminal(palace, "chat", pal) as screen:
+        screen.until("> ")
+        screen.type(CTRL_C)
+        screen.until("Ctrl-C interrupts the PAL; Ctrl-D, or Ctrl-C twice, leaves.")
+        screen.until("> ")
+        time.sleep(0.5)
+        screen.type("Are you there?\n")
+        screen.until("You said: “Are you there")
+        screen.until(PROMPT)
+        screen.type(CTRL_D)
+        assert screen.ended() == 0
 
 
 def test_a_conversation_that_ends_while_somebody_types_is_told_at_once(palace, api, pal):

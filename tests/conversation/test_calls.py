@@ -168,6 +168,16 @@ def test_late_results_do_not_let_a_model_call_for_ever_either() -> None:
     assert call.functions == []
 
 
+@pytest.mark.parametrize("is_api", [True, False])
+def test_a_restart_is_no_round(is_api: bool) -> None:
+    call = scene(tools=[tool(is_api=is_api)]).visitor("A room?").model("", wants("look_up"))
+    call.visitor("A pool?")
+    for _ in range(MOST_ROUNDS + 1):
+        call.restarts()
+    assert "look_up" in call.functions
+    assert call.model("Yes.").turns()[-1]["rounds"] == 1
+
+
 def test_more_calls_at_once_than_the_most_are_refused() -> None:
     call = scene(tools=[tool()]).visitor("Rooms?")
     call.model("", *(wants("look_up", id=f"call_{number}") for number in range(MOST_CALLS + 2)))

@@ -1,10 +1,13 @@
 """What the model is given: the system's text, context that comes meanwhile, and as much of the talk as has room."""
 
+from collections.abc import Callable
+
 import pytest
 
+from palace.conversation.brain import MOST_ADDED
 from palace.conversation.events import SensitivitySet
 from palace.conversation.prompt import GO_ON, messages_for, tokens_of
-from palace.conversation.state import State
+from palace.conversation.state import State, stored_state
 from tests.conversation.scene import Scene, check_messages, guardrail, objective, scene, script, tool, wants
 
 
@@ -37,6 +40,26 @@ def test_a_new_context_takes_the_place_of_all_that_was_there() -> None:
     call.more_context("The pool is open.").visitor("Hello")
     assert call.prompt.split("\n\n") == ["You keep a hotel.", "It is summer.", "The pool is open."]
     assert call.new_context("").visitor("Hello").prompt == "You keep a hotel."
+
+
+def test_of_much_context_the_newest_is_kept() -> None:
+    call = scene()
+    for number in range(12):
+        call.more_context(f"{number} {'x' * 9_900}")
+    assert [piece.split(" ")[0] for piece in call.state.added] == [str(number) for number in range(2, 12)]
+    call.more_context("y" * MOST_ADDED)
+    assert call.state.added == ["y" * MOST_ADDED]
+
+
+def test_many_small_pieces_of_context_are_bounded_too() -> None:
+    call = scene()
+    call.state.added = ["x"] * MOST_ADDED
+    assert len(stored_state(call.more_context("y").state)) < 2 * MOST_ADDED
+
+
+@pytest.mark.parametrize("give", [Scene.more_context, Scene.new_context])
+def test_one_piece_of_context_is_cut(give: Callable[[Scene, str], Scene]) -> None:
+    assert len(give(scene(), "x" * 3 * MOST_ADDED).visitor("Hello").prompt) < MOST_ADDED + 100
 
 
 def test_more_context_is_no_reason_to_speak() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from palace.conversation.commands import Emit
+from palace.conversation.turns import LONGEST_ECHO
 from tests.conversation.scene import Scene, scene
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -35,6 +36,20 @@ def test_pieces_of_an_echo_are_said_when_the_last_one_is_there() -> None:
 def test_pieces_of_another_echo_are_dropped() -> None:
     call = scene().echo("Dinner ", "e1", done=False).echo("Breakfast ", "e2", done=False).echo("is served.", "e2")
     assert call.heard() == ["Breakfast is served."]
+
+
+def test_an_echo_has_a_longest_length_however_many_pieces_it_has() -> None:
+    call = scene()
+    for _ in range(5):
+        call.echo("x" * 30_000, "e1", done=False)
+        assert len(call.state.echoed) <= LONGEST_ECHO
+    assert call.echo("y", "e1").heard() == ["x" * LONGEST_ECHO]
+
+
+def test_a_long_id_of_an_echo_is_not_kept_as_it_is() -> None:
+    call = scene().echo("Dinner ", "e" * 100_000, done=False)
+    assert len(call.state.echo_id) == len(UUID)
+    assert call.echo("is served.", "e" * 100_000).heard() == ["Dinner is served."]
 
 
 @pytest.mark.parametrize("stops", [Scene.interrupts, lambda call: call.visitor("Wait.").model("Yes?")])

@@ -5,6 +5,7 @@ import pytest
 from palace.conversation.commands import CallTool
 from palace.conversation.events import ToolAnswered
 from palace.conversation.prompt import ASKED_FOR, GO_ON, NO_RESULT_YET
+from palace.conversation.turns import MODEL_DOWN
 from tests.conversation.scene import Scene, asked_for_a_room, scene, tool, wants
 
 # --- Results that are late, come twice, or were never asked for -------------------------------------------------------
@@ -48,6 +49,17 @@ def test_a_late_result_waits_until_the_pal_has_answered_something_else(on_resolv
         ]
         call.model("Room 7.")
     assert call.heard() == ["Yes, a pool.", "Room 7."]
+
+
+def test_a_late_result_to_be_said_is_said_when_the_model_fails_meanwhile() -> None:
+    call = asked_for_a_room(on_resolve="response_in_result").visitor("Is there a pool?")
+    call.tool_answers("look_up", "Room 7.").model_fails()
+    assert (call.heard(), len(call.turns())) == (["Room 7.", MODEL_DOWN], 2)
+
+
+def test_a_late_result_is_said_behind_an_answer_that_breaks_off() -> None:
+    call = asked_for_a_room(on_resolve="response_in_result").visitor("Is there a pool?").model_writes("Yes")
+    assert call.tool_answers("look_up", "Room 7.").model_fails().heard() == ["Yes-", "Room 7."]
 
 
 def test_what_comes_late_only_to_be_kept_is_kept() -> None:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from palace.cli.chat.interrupts import noticed, wake_reader
 from palace.cli.chat.screen import PROMPT, JsonLines, Text, typed_so_far
-from palace.cli.chat.talk import Talk, wake_reader
+from palace.cli.chat.talk import Talk
 from palace.cli.chat.tools import commands_of
 from palace.cli.remote import DEFAULT_URL, Key, Url, connected, fail, name_of
 from palace.client import Document, Line, Remote, RemoteError
@@ -60,7 +61,8 @@ def chat(
         )
         with _left(talk, id, keep=keep):
             if is_terminal:
-                _in_terminal(talk, text)
+                with noticed():
+                    _in_terminal(talk, text)
             else:
                 _in_pipe(talk, text)
 

@@ -1,6 +1,5 @@
 """One conversation as a person at a terminal has it: what comes is shown while it comes, and each turn has an end."""
 
-import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +42,9 @@ class Talk:
     # --- Speaking -----------------------------------------------------------------------------------------------------
 
     def come_in(self) -> None:
-        """Join, and hear the greeting."""
+        """Join, and hear the greeting, or what is being said just now; what is older is not waited for."""
+        if not self._line.hears_what_is_old:
+            self._seq = _newest(self._remote.turn(self._line.conversation_id, 0))
         self._thread.start()
         self._wait(lambda: self._has_met_pal or self.is_over, SECONDS_TO_COME_IN, "The PAL is not there.")
         self.hear()
@@ -68,8 +69,7 @@ class Talk:
             if turn.get("status") == "waiting_for_tool_result":
                 self._tell_unanswered()
             elif turn.get("status") == "ready" and turn["turn_idx"] >= self._turn_idx:
-                newest = max((message["seq"] for message in turn["messages"]), default=0)
-                self._catch_up(newest, with_end=turn["conversation_status"] == "ended")
+                self._catch_up(_newest(turn), with_end=turn["conversation_status"] == "ended")
                 return
             self._wait(lambda: self.is_over, SECONDS_BETWEEN_LOOKS)
 
@@ -178,8 +178,5 @@ class Talk:
             self._screen.note(f"The result of {name} is lost: {error}")
 
 
-def wake_reader() -> None:
-    """Interrupt the main thread where it waits for somebody to type."""
-    main = threading.main_thread().ident
-    assert main is not None
-    signal.pthread_kill(main, signal.SIGINT)
+def _newest(turn: dict[str, Any]) -> int:
+    return max((message["seq"] for message in turn["messages"]), default=0)

@@ -73,7 +73,7 @@ def script(
     pal, asked = given.pal.document, new.properties
     flow = value_at(pal, ("layers", "conversational_flow")) or {}
     is_dynamic = new.dynamic_greeting if new.dynamic_greeting is not None else pal["dynamic_greeting"]
-    greeting = new.custom_greeting or (pal["greeting"] or "" if new.dynamic_greeting is None else "")
+    greeting = new.custom_greeting or ("" if new.dynamic_greeting else pal["greeting"] or "")
     left = asked.participant_left_timeout
     return Script(
         conversation_id=id,
@@ -99,11 +99,12 @@ def script(
 
 def _language(new: NewConversation, pal: Document) -> str:
     """What the PAL speaks: what the call says, else the PAL; nothing where the model finds out by itself."""
-    codes = new.properties.languages if new.properties.languages is not None else pal["languages"]
+    codes, named = new.properties.languages, new.properties.language or ""
+    if codes is None and not named:
+        codes = pal["languages"]
     if codes:
         more = f" first; if the person prefers, also {', '.join(codes[1:])}" if codes[1:] else ""
         return f"the language with the ISO code {codes[0]}{more}"
-    named = new.properties.language or ""
     return "" if named in ("", "multilingual") else named.capitalize()
 
 

@@ -1,6 +1,7 @@
 """Talking by plain HTTP: for scripts, tests, and whoever has no WebSocket (docs/howto/talk.md)."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -13,14 +14,13 @@ from palace.conversation.wire import copies
 from palace.errors import BadRequest, ClientError, Detail
 from palace.resource import Resource, Services
 from palace.resources.conversations.hearing import MOST_SECONDS, all_events, begun_turn, come_in, told_turn, turn_events
-from palace.talking import Also, Gone, Place, Room, Rooms
+from palace.talking import Also, Gone, Message, Place, Room, Rooms
 from palace.validation import Model, problems_of, refuse
-from palace.verbs.queries import whole_number
+from palace.verbs.queries import newest_seq, whole_number
 from palace.verbs.reading import own
 from palace.verbs.writing import keep_answer
 
 MOST_SECONDS_OF_EVENTS = 600.0
-DIGITS = 15
 MOST_MESSAGES = 1000
 MOST_SEQ = 2**53
 
@@ -30,7 +30,9 @@ class Spoken(Model):
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=100_000, strip_whitespace=True)]
     timeout_s: Annotated[float, Field(ge=0, le=600, strict=False)] = MOST_SECONDS
-    """How long to wait for the answer, 25 seconds at most, then ask again with GET; as events, up to 600 seconds."""
+    """How long to wait for the answer, 25 seconds at most with the greeting, then ask again with GET; as events, up to
+    600 seconds.
+    """
 
 
 class HasEnded(ClientError):
@@ -60,9 +62,11 @@ async def respond(resource: Resource, call: Call, services: Services) -> Reply:
     if call.wants_events:
         seconds = spoken.timeout_s if "timeout_s" in spoken.model_fields_set else MOST_SECONDS_OF_EVENTS
         return Reply(events=turn_events(rooms, room, spoken.text, seconds, also))
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + MOST_SECONDS  # A greeting that the model writes may have taken all of it.
     await come_in(rooms, room)
     await rooms.happen(room, Said(spoken.text), also=also)
-    return Reply(200, await told_turn(rooms, room, min(spoken.timeout_s, MOST_SECONDS)))
+    return Reply(200, await told_turn(rooms, room, min(spoken.timeout_s, ends_at - loop.time())))
 
 
 async def last_turn(resource: Resource, call: Call, services: Services) -> Reply:
@@ -74,20 +78,11 @@ async def last_turn(resource: Resource, call: Call, services: Services) -> Reply
 
 async def hear_events(resource: Resource, call: Call, services: Services) -> Reply:
     """All that happens behind a number, or from now on, as events; 204 when nothing will. Raises BadRequest."""
-    after = _known(call)
+    after = newest_seq(call.last_event_id or call.query.get("after"))
     rooms, room = await _room(resource, call, services, may_be_over=True)
     if room.state.is_over and not await rooms.messages(room, room.state.seq if after is None else after, 1):
         return Reply(204)
     return Reply(events=all_events(rooms, room, after))
-
-
-def _known(call: Call) -> int | None:
-    """The number of the newest message that the client has: what it says itself, or what its EventSource says."""
-    said = call.last_event_id or call.query.get("after") or ""
-    if said and not (said.isdecimal() and said.isascii() and len(said) <= DIGITS):
-        problem = "after and Last-Event-ID take the seq of the newest message that you have, a whole number."
-        raise BadRequest(f"Bad Request. {problem}", [Detail("invalid_after", problem)])
-    return int(said) if said else None
 
 
 async def send_message(resource: Resource, call: Call, services: Services) -> Reply:
@@ -116,10 +111,19 @@ async def list_messages(resource: Resource, call: Call, services: Services) -> R
     """App messages behind a number, in order: 200 with `{data, seq, status}`."""
     after = min(max(whole_number(call.query, "after", 0), 0), MOST_SEQ)
     rooms, room = await _room(resource, call, services, may_be_over=True)
-    found = await rooms.messages(room, after, MOST_MESSAGES)
+    async with room.lock:  # What is streamed lies behind all that is stored.
+        found = _page(await rooms.messages(room, after, MOST_MESSAGES), room)
+        status = room.state.status
     data = [copy for message in found for copy in copies(message)]
     newest = found[-1]["seq"] if found else after
-    return Reply(200, orjson.dumps({"data": data, "seq": newest, "status": room.state.status}))
+    return Reply(200, orjson.dumps({"data": data, "seq": newest, "status": status}))
+
+
+def _page(found: Sequence[Message], room: Room) -> Sequence[Message]:
+    """What comes before anything that is left out: behind as many stored messages as a page has, more may follow."""
+    streamed = {message["seq"] for message in room.streamed}
+    stored = [message["seq"] for message in found if message["seq"] not in streamed]
+    return found if len(stored) < MOST_MESSAGES else [one for one in found if one["seq"] <= stored[-1]]
 
 
 async def _room(resource: Resource, call: Call, services: Services, *, may_be_over: bool = False) -> tuple[Rooms, Room]:
