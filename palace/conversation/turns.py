@@ -107,7 +107,7 @@ def model_spoke(stage: Stage, what: ModelSpoke) -> None:
     state, thinking = stage.state, stage.state.thinking
     if thinking is None or thinking.inference_id != what.inference_id:
         return
-    thinking.text = what.text.lstrip()
+    thinking.text = what.text.lstrip() or thinking.text
     if thinking.first_token_at is None:
         thinking.first_token_at = stage.now
     if not state.is_speaking:

@@ -183,6 +183,11 @@ def test_where_nothing_is_under_way_nobody_is_missed() -> None:
     assert call.after(20.0).latest == []
 
 
+def test_a_model_that_takes_back_what_people_have_heard_has_said_it() -> None:
+    call = scene().visitor("Hello").model_writes("Good evening.").model_writes("").model("")
+    assert (call.heard(), call.state.is_speaking) == (["Good evening."], False)
+
+
 # --- The end ----------------------------------------------------------------------------------------------------------
 
 
