@@ -7,6 +7,7 @@ a turn takes beyond that is the server's. Every app message is checked: in order
 
 import argparse
 import asyncio
+import gc
 import json
 import statistics
 import sys
@@ -119,6 +120,8 @@ async def measure(url: str, pid: int, count: int, seconds: float) -> dict[str, A
         await asyncio.gather(*(ready.wait() for ready in readies))
         await asyncio.sleep(1)
         idle_kib = (memory_mib([pid]) - before) * 1024 / count
+        gc.freeze()  # The pauses of this process are not to be the server's.
+        gc.disable()
         cpu, wall = cpu_seconds([pid]), time.perf_counter()
         begin.set()
         await asyncio.gather(*visits)

@@ -1,4 +1,5 @@
 """The conversations of this server that go on. Each step: the brain reacts, the step is stored, then told and done.
+Only the model is asked while it is being stored.
 
 A room in memory is a copy of what is stored. Another server may have gone a step meanwhile: the store refuses ours
 then, the room is read anew, and the brain reacts once more.
@@ -186,13 +187,17 @@ class Rooms:
                 commands = [*room.unstored, *self._reacted(room, [*lost, *happened])]
                 if self.is_shared and (room.doing or any(isinstance(one, AskModel | CallTool) for one in commands)):
                     self._reacted(room, [AtWork(WORK_SECONDS)])
+                asked = [command for command in commands if isinstance(command, AskModel)]
+                for command in asked:  # Nobody hears of that: the disk and the model are waited for at once.
+                    self._begin(room, command.inference_id, self._think(self, room, command))
                 try:
                     await self._store(room, commands, also)
-                except Stale:
+                except BaseException as error:
                     room.is_stale = True
-                except BaseException:
-                    room.is_stale = True
-                    raise
+                    for command in asked:
+                        self._stop(room, command.inference_id)
+                    if not isinstance(error, Stale):
+                        raise
                 else:
                     break
             told = len(room.unstored)
@@ -298,21 +303,22 @@ class Rooms:
 
     def _do(self, room: Room, command: Command) -> None:
         match command:
-            case AskModel():
-                self._begin(room, command.inference_id, self._think(self, room, command))
             case CallTool():
                 self._begin(room, command.tool_call_id, self._call(self, room, command))
             case StopModel():
-                task = room.doing.pop(command.inference_id, None)
-                if task is not None:
-                    task.cancel()
+                self._stop(room, command.inference_id)
             case _:
-                """Stored and told already."""
+                """Stored, told or begun already."""
 
     def _begin(self, room: Room, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         room.doing[name] = task
         task.add_done_callback(lambda done: room.doing.pop(name, None) if room.doing.get(name) is done else None)
+
+    @staticmethod
+    def _stop(room: Room, name: str) -> None:
+        if (task := room.doing.pop(name, None)) is not None:
+            task.cancel()
 
     async def surely(self, room: Room, *happened: What) -> None:
         """`happen`, tried again while the database cannot take it; nothing when the conversation is gone."""

@@ -57,6 +57,26 @@ def test_an_end_that_could_not_be_stored_has_not_happened() -> None:
     play(scene)
 
 
+def test_a_model_is_asked_while_the_step_is_stored_and_stopped_when_it_could_not_be() -> None:
+    async def scene(stage: Stage) -> None:
+        model = Model()
+        server = stage.server(model)
+        room = await server.rooms.room(await stage.begin())
+        await server.rooms.happen(room, Joined("ann"))
+        async with server.rooms.listening(room) as listener:
+            await failing(server, room, Said("Hello?"))
+            await settled()
+            assert (model.stopped, room.doing) == ([one.inference_id for one in model.asked], {})
+            assert await heard(listener) == []
+            await server.rooms.happen(room, Said("Hello?"))
+            await settled()
+            await model.answers("Hello.")
+            assert await heard(listener) == ["utterance", "utterance", "utterance.streaming"]
+        assert (kept(room, "user"), kept(room, "assistant")) == (["Hello?"], ["Hello."])
+
+    play(scene)
+
+
 def test_timers_go_on_after_a_step_that_could_not_be_stored() -> None:
     async def scene(stage: Stage) -> None:
         server = stage.server()
