@@ -24,8 +24,9 @@ ON_POSTGRES := tests/api --ignore tests/api/test_ephemeral.py --ignore tests/api
 	tests/generic/test_references_and_disasters.py tests/cli/test_audit.py \
 	$(addprefix tests/acceptance/test_,durability.py history.py no_secret_on_disk.py once.py)
 
+TESTS ?= tests
 test: $(VENV)/installed-dev ## Run all tests but those of other people's clients, of the browser and of the local model.
-	$(BIN)/pytest -q --ignore tests/clients --ignore tests/browser --ignore tests/local_model
+	$(BIN)/pytest -q $(TESTS) --ignore tests/clients --ignore tests/browser --ignore tests/local_model
 
 test-postgres: $(VENV)/installed-dev ## Run once more, on PostgreSQL, all tests of the API and others that store something.
 	PALACE_TEST_DATABASE=postgres $(BIN)/pytest -q $(ON_POSTGRES)
