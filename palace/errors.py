@@ -11,7 +11,8 @@ from typing import Any
 from palace.vocabulary import Words
 
 NO_SUCH_OBJECT = (
-    "There is no such object, or it is not yours. Lists show the ids there are; what was deleted can be restored."
+    "There is no such object, or it is not yours. Lists show the ids there are; most of what was deleted can be "
+    "restored."
 )
 
 

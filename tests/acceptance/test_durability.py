@@ -12,7 +12,7 @@ from tests.rows import check_sound, rows
 from tests.serving import KEY, STOCK_FACE, Palace, start_palace
 
 WRITERS = 64
-APPENDS_EACH = 25
+APPENDS_EACH = 50
 HEADERS = {"x-api-key": KEY}
 PAL = {"system_prompt": "Count.", "default_face_id": STOCK_FACE}
 

@@ -17,7 +17,7 @@ from tests.serving import STOCK_FACE
 
 NEW_HISTORIES = int(os.environ.get("PALACE_UNDO_HISTORIES", "0"))
 """how many new random histories `make torture-undo` wants; 0 for the same few every time"""
-FEW_HISTORIES, STEPS = 80, 40
+FEW_HISTORIES, STEPS = 120, 40
 
 
 @pytest.fixture(scope="module")

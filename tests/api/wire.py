@@ -8,7 +8,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 DOCUMENTED = {200, 204, 304, 400, 401, 404, 405, 413, 415, 422}
 NO_SUCH_ID = (
-    "There is no such object, or it is not yours. Lists show the ids there are; what was deleted can be restored."
+    "There is no such object, or it is not yours. Lists show the ids there are; most of what was deleted can be "
+    "restored."
 )
 REPLAYED = "idempotency-replayed"
 UNCHANGED = "No changes were made to the PAL"

@@ -38,12 +38,15 @@ class Store:
         self._inner = inner
         self.is_shared = is_shared
         self.broken = 0
+        self.is_open = asyncio.Event()
+        self.is_open.set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
-        """As ever, unless it is out of order."""
+        """As ever, unless it is out of order; while it is not open, writes are on their way."""
+        await self.is_open.wait()
         if self.broken:
             self.broken -= 1
             raise Overloaded("It is out of order.")
@@ -89,21 +92,21 @@ class Stage:
         clock = self.services.clock
         clock.set(clock.now() + timedelta(seconds=seconds))
 
-    async def begin(self, **more: Any) -> Place:
+    async def begin(self, id: str = "c1", **more: Any) -> Place:
         """A new conversation."""
         now = self.services.clock.now()
         facts: dict[str, Any] = {"prompt": "You keep a hotel.", "is_chat": True, "left_seconds": 300, **more}
-        script = Script("c1", "p1", "f1", started_at=now.timestamp(), **facts)
+        script = Script(id, "p1", "f1", started_at=now.timestamp(), **facts)
         state, _, commands = opened(script, script.started_at)
         given = Given(Pinned("pal", "p1", 1, {"pal_name": "Night Desk"}, {}))
 
         async def write(tx: Transaction) -> Place:
             at = timestamp(now)
-            body = orjson.dumps({"conversation_id": "c1", **BODY, "created_at": at, "updated_at": at})
-            seq = await tx.insert(Record("conversation", "c1", 1, 1, at, at, body))
+            body = orjson.dumps({"conversation_id": id, **BODY, "created_at": at, "updated_at": at})
+            seq = await tx.insert(Record("conversation", id, 1, 1, at, at, body))
             due = None if state.wake_at is None else timestamp(datetime.fromtimestamp(state.wake_at, UTC))
             await tx.conversations.add(seq, due, stored_state(state), stored_script(script), given.stored())
-            await keep(tx, place := Place(seq, "c1", 1), 0, commands, state.seq, given, self.services)
+            await keep(tx, place := Place(seq, id, 1), 0, commands, state.seq, given, self.services)
             return place
 
         return await self.services.store.transact(write)

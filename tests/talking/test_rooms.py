@@ -1,8 +1,11 @@
 """What happens to a conversation is told in order and once, whatever fails and however many servers hold it."""
 
+import asyncio
 from typing import Any
 
-from palace.conversation.events import EndAsked, InterruptAsked, Joined, Left, LostTouch, Said, Wish
+import pytest
+
+from palace.conversation.events import EndAsked, InterruptAsked, Joined, Left, Said, Wish
 from palace.conversation.script import Tool
 from palace.storage import Transaction
 from palace.talking import Damaged, Gone, Place, Room, Rooms
@@ -64,9 +67,15 @@ def test_a_model_is_asked_while_the_step_is_stored_and_stopped_when_it_could_not
         room = await server.rooms.room(await stage.begin())
         await server.rooms.happen(room, Joined("ann"))
         async with server.rooms.listening(room) as listener:
-            await failing(server, room, Said("Hello?"))
+            server.store.is_open.clear()
+            saying = asyncio.create_task(failing(server, room, Said("Hello?")))
             await settled()
-            assert (model.stopped, room.doing) == ([one.inference_id for one in model.asked], {})
+            assert (len(model.asked), model.stopped) == (1, [])
+            assert await heard(listener) == []
+            server.store.is_open.set()
+            await saying
+            await settled()
+            assert (model.stopped, room.doing) == ([model.asked[0].inference_id], {})
             assert await heard(listener) == []
             await server.rooms.happen(room, Said("Hello?"))
             await settled()
@@ -149,41 +158,50 @@ def test_a_call_that_is_just_being_stored_is_not_lost() -> None:
         tools = (Tool("look_up", "Looks.", {}, "t1", on_resolve="generate_response", is_api=True),)
         server = stage.server(model)
         room = await server.rooms.room(await stage.begin(tools=tools))
-        await server.rooms.happen(room, Joined("ann"), LostTouch("ben", 0), Said("A room?"))
+        await server.rooms.happen(room, Joined("ann"), Said("A room?"))
         await settled()
-        async with room.lock:  # As while the step is on its way to the disk.
-            room.state.timers["idle"] = 0.0
-            looking = server.waking._wake(room)
-        await model.answers("", Wish("1", "look_up", "{}"))
-        await looking
+        server.store.is_open.clear()
+        answering = asyncio.create_task(model.answers("", Wish("1", "look_up", "{}")))
+        await settled()
+        stage.later(0.01)
+        room.state.timers["idle"] = stage.services.clock.now().timestamp()  # Something is due just then.
+        looking = asyncio.create_task(server.waking._wake(room))
+        await settled()
+        server.store.is_open.set()
+        await asyncio.gather(answering, looking)
         assert list(room.state.calls) == ["1"]
         assert kept(room, "tool") == []
 
     play(scene)
 
 
-def test_a_conversation_that_cannot_be_read_leaves_no_lock_and_does_not_stop_the_others() -> None:
+def test_a_conversation_that_cannot_be_read_does_not_stop_the_others() -> None:
     async def scene(stage: Stage) -> None:
         server = stage.server(is_shared=True)
-        place = await stage.begin(max_call_seconds=30)
-        room = await server.rooms.room(place)
+        place, other = await stage.begin(), await stage.begin("c2", max_call_seconds=5)
+        room, well = await server.rooms.room(place), await server.rooms.room(other)
 
         async def damage(tx: Transaction) -> None:
             await tx.conversations.put(place.document, room.number, "", b"no state")
 
         await stage.services.store.transact(damage)
-        await server.look()
-        await server.look()
-        for unknown in range(100, 110):
-            try:
-                await server.rooms.room(Place(unknown, "c9", 1))
-            except Gone:
-                continue
-        assert not server.rooms._opening
-        try:
+        stage.later(6)
+        for _ in range(2):
+            await server.look()
+        assert well.state.shutdown_reason == "max_call_duration reached"
+        with pytest.raises(Damaged) as caught:
             await stage.server().rooms.room(place)
-        except Damaged as error:
-            assert "no state" not in str(error)
+        assert "no state" not in str(caught.value)
+
+    play(scene)
+
+
+def test_what_is_not_there_leaves_no_lock_behind() -> None:
+    async def scene(stage: Stage) -> None:
+        rooms = stage.server().rooms
+        with pytest.raises(Gone):
+            await rooms.room(Place(100, "c9", 1))
+        assert not rooms._opening
 
     play(scene)
 
