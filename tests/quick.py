@@ -102,7 +102,9 @@ def _can_be_forked(given: dict[str, Any]) -> bool:
         {name: value for name, value in one.items() if name in DECIDED_AT_THE_START}
         for one in (os.environ, os.environ if env is None else env)
     )
-    return hasattr(os, "fork") and hasattr(socket, "SOCK_SEQPACKET") and is_program and is_plain and theirs == own
+    is_own_code = not {*(env or {}).get("PYTHONPATH", "").split(os.pathsep)} - {"", str(ROOT)}
+    is_like_ours = is_own_code and theirs == own
+    return hasattr(os, "fork") and hasattr(socket, "SOCK_SEQPACKET") and is_program and is_plain and is_like_ours
 
 
 @cache

@@ -103,7 +103,7 @@ def start_palace(
     if key:
         variables["PALACE_API_KEY"] = key
     program = "tests.twice" if backend == "twice" else program
-    variables["PYTHONPATH"] = str(ROOT)
+    variables["PYTHONPATH"] = environment.get("PYTHONPATH", str(ROOT))
     command = [sys.executable, "-m", program, "serve", "--port", "0", "--data", str(data), *flags]
     process = Quick(
         command, env=variables, stdout=subprocess.PIPE, stderr=log.open("a"), text=True, start_new_session=True

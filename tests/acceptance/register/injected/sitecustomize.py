@@ -1,7 +1,8 @@
 """Python runs this at the start of a server under test: its clock jumps, and its disk is slow or full, as it is told.
 
 What it is told stands in a small file that the test maps into its memory, too: seconds to add to the time, seconds
-that each write to the disk takes longer, and whether writes fail. Nothing in the server knows of it. SQLite lets its
+that each write to the disk takes longer, and whether writes fail. How often the server did each of it is written behind
+them, so that the test knows that it is not told to deaf ears. Nothing in the server knows of it. SQLite lets its
 system calls be exchanged, and that is where its disk is: an error from further up, as from a VFS in Python, would be
 reported also where SQLite knows better (a checkpoint that fails after a commit is no failed commit).
 """
@@ -11,7 +12,6 @@ import ctypes
 import errno
 import mmap
 import os
-import struct
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ import apsw
 
 from palace.clock import Clock
 
-TOLD = struct.Struct("ddd")
 C_LIBRARY = ctypes.CDLL(None, use_errno=True)
 BUFFER = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
 CALLS = {
@@ -29,20 +28,27 @@ CALLS = {
     "pwrite64": ctypes.CFUNCTYPE(ctypes.c_ssize_t, *BUFFER, ctypes.c_int64, use_errno=True),
 }
 
-with Path(os.environ["REGISTER_TOLD"]).open("rb") as file:
-    told = mmap.mmap(file.fileno(), TOLD.size, prot=mmap.PROT_READ)
+with Path(os.environ["REGISTER_TOLD"]).open("r+b") as file:
+    told = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
 
 
 def jumping(now):
-    return lambda clock: now(clock) + timedelta(seconds=TOLD.unpack_from(told)[0])
+    def jumped(clock):
+        offset = told[0]
+        told[3] += offset != 0
+        return now(clock) + timedelta(seconds=offset)
+
+    return jumped
 
 
 def troubled(call):
     def write(*arguments):
-        _, delay, is_full = TOLD.unpack_from(told)
+        _, delay, is_full = told[:3]
         if delay:
+            told[4] += 1
             time.sleep(delay)
         if is_full:
+            told[5] += 1
             ctypes.set_errno(errno.ENOSPC)
             return -1
         return call(*arguments)
