@@ -43,7 +43,7 @@ logs: set[Path] = set()
 
 def settings() -> dict[str, str]:
     """What a server is told, so that its log tells of every request."""
-    return {"PALACE_LOG_REQUESTS": "true"} if VARIABLE in os.environ else {}
+    return {"PALACE_LOG_REQUESTS": "true"} if os.environ.get(VARIABLE) else {}
 
 
 def observed_in(log: str) -> Iterable[tuple[str, str, int]]:
