@@ -11,6 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.talks import once
+
 Frame = dict[str, Any]
 SECONDS = 20
 """How long anything may take that is to be heard."""
@@ -112,3 +114,8 @@ def status(api: httpx.Client, conversation: Frame) -> tuple[str, str | None]:
     """How a conversation is, and why it ended."""
     said = api.get(f"/v2/conversations/{conversation['conversation_id']}?verbose=true").json()
     return said["status"], said["shutdown_reason"]
+
+
+def wait_for_lines(client: httpx.Client, count: int) -> None:
+    """Until the server knows of so many lines, and has stored that the others are gone."""
+    once(lambda: f"palace_lines_open {count}.0" in client.get("/metrics").text.splitlines())

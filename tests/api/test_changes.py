@@ -11,6 +11,7 @@ import pytest
 
 from palace.accounts import add_key
 from palace.api.changes import changes_route
+from tests.api.test_draining import told_to_end
 from tests.cli.test_commands import palace as run
 from tests.inside import inside
 from tests.postgres import new_database
@@ -133,16 +134,15 @@ def test_a_server_that_stops_ends_the_streams_at_once(tmp_path):
         assert stream.next()[0] == "ready"
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         with pytest.raises((EOFError, httpx.RemoteProtocolError)):
             stream.next()
 
 
 def test_a_draining_server_takes_no_new_listeners(tmp_path):
-    with start_palace(tmp_path / "data", "--drain-seconds", "2") as server, server.client() as client:
+    with start_palace(tmp_path / "data", "--drain-seconds", "60") as server, server.client() as client:
         client.get("/v2/pals")
-        server.process.terminate()
-        time.sleep(0.3)
+        told_to_end(server)
         answer = client.get(PATH)
         assert (answer.status_code, answer.json()["details"][0]["code"]) == (503, "stopping")
 

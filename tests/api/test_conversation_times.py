@@ -5,8 +5,9 @@ import time
 import httpx
 import pytest
 
-from tests.lines import Frame, begun, line, status
+from tests.lines import Frame, begun, line, status, wait_for_lines
 from tests.serving import Palace, start_palace
+from tests.talks import once
 
 STOCK_PAL = "pb87e71797da"
 ABSENT, LEFT, MAX_CALL = (
@@ -27,10 +28,21 @@ def client(still: Palace):
         yield client
 
 
-def after(client: httpx.Client, seconds: float) -> None:
-    """So much later, and whatever is due has happened."""
+def advance(client: httpx.Client, seconds: float) -> None:
     assert client.post("/_palace/clock", json={"advance_seconds": seconds}).status_code == 200
+
+
+def still_active(client: httpx.Client, conversation: Frame, seconds: float) -> None:
+    """So much later it goes on, and the server had the time to look what is due."""
+    advance(client, seconds)
     time.sleep(0.6)
+    assert status(client, conversation) == ("active", None)
+
+
+def ends(client: httpx.Client, conversation: Frame, seconds: float, reason: str) -> None:
+    """So much later it ends."""
+    advance(client, seconds)
+    once(lambda: status(client, conversation) == ("ended", reason))
 
 
 def call(client: httpx.Client, chat: bool = False, **properties: int) -> Frame:
@@ -56,10 +68,8 @@ def call(client: httpx.Client, chat: bool = False, **properties: int) -> Frame:
 )
 def test_nobody_comes(client, chat, properties, seconds, reason):
     one = call(client, chat, **properties)
-    after(client, seconds - 1)
-    assert status(client, one) == ("active", None)
-    after(client, 2)
-    assert status(client, one) == ("ended", reason)
+    still_active(client, one, seconds - 1)
+    ends(client, one, 2, reason)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +84,10 @@ def test_the_last_person_leaves(client, chat, properties, seconds):
     one = call(client, chat, **properties)
     with line(one) as it:
         it.next()
-        after(client, 200)
-        assert status(client, one) == ("active", None)
-    time.sleep(0.3)
-    after(client, seconds - 1)
-    assert status(client, one) == ("active", None)
-    after(client, 2)
-    assert status(client, one) == ("ended", LEFT)
+        still_active(client, one, 200)
+    wait_for_lines(client, 0)
+    still_active(client, one, seconds - 1)
+    ends(client, one, 2, LEFT)
 
 
 def test_who_comes_back_stops_the_time(client):
@@ -88,10 +95,9 @@ def test_who_comes_back_stops_the_time(client):
     for _ in range(2):
         with line(one) as it:
             it.next()
-            after(client, 30)
-        time.sleep(0.3)
-        after(client, 15)
-        assert status(client, one) == ("active", None)
+            still_active(client, one, 30)
+        wait_for_lines(client, 0)
+        still_active(client, one, 15)
 
 
 def test_while_somebody_is_there_nobody_has_left(client):
@@ -100,15 +106,14 @@ def test_while_somebody_is_there_nobody_has_left(client):
         first.next()
         second.next()
         first.socket.close()
-        after(client, 60)
-        assert status(client, one) == ("active", None)
+        wait_for_lines(client, 1)
+        still_active(client, one, 60)
 
 
 def test_silence_ends_nothing(client):
     one = call(client)
     with line(one) as it:
         it.next()
-        after(client, 3000)
-        assert status(client, one) == ("active", None)
-        after(client, 700)
+        still_active(client, one, 3000)
+        advance(client, 700)
         assert it.closed() == (1000, MAX_CALL)

@@ -104,13 +104,13 @@ def test_over_a_socket_a_slow_body_is_408_and_the_connection_ends(tmp_path):
     with start_palace(tmp_path / "data", "--request-seconds", "1") as palace:
         host, _, port = palace.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
+            began = time.monotonic()
             connection.sendall(
                 b"PATCH /v2/pals/pcb7a34da5fe HTTP/1.1\r\nhost: a\r\nx-api-key: " + KEY.encode()
                 + b"\r\ncontent-length: 100\r\n\r\n[{"
             )  # fmt: skip
-            began = time.monotonic()
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert 0.8 < time.monotonic() - began < 5
+        assert 0.8 < time.monotonic() - began < 15
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"body_too_slow"' in answer
         with palace.client() as client:

@@ -12,7 +12,18 @@ from palace import fetching
 from palace.clock import Clock
 from palace.tool_delivery import Tokens, deliver
 from tests.api.test_fetching import INSIDE, Names
-from tests.tool_delivery.tool_server import FACTS, HOST, OK, Asked, Handler, ToolServer, cut_off, tool_at, tool_server
+from tests.tool_delivery.tool_server import (
+    FACTS,
+    HOST,
+    OK,
+    Asked,
+    Handler,
+    ToolServer,
+    cut_off,
+    silent,
+    tool_at,
+    tool_server,
+)
 
 ARGUMENTS = {"nights": 3}
 
@@ -106,29 +117,29 @@ def test_no_redirect_is_followed(server: ToolServer, status: int) -> None:
 
 
 def test_a_slow_server_is_given_up_after_the_timeout(server: ToolServer) -> None:
-    def wait(_handler: Handler, _asked: Asked) -> None:
-        time.sleep(2)
-
-    server.answers[:] = [wait]
+    server.answers[:] = [silent]
     done = server.deliver(server.tool(timeout=0.3), ARGUMENTS)
     assert (done.status, done.attempts, done.response_status) == ("error", 1, None)
     assert done.output == "The tool failed: its server took too long."
     assert done.problem == "The server took longer than 0.3 seconds."
-    assert 250 < done.ms < 1500
+    assert 250 < done.ms < 15_000
 
 
 def test_the_timeout_is_for_both_tries_together(server: ToolServer) -> None:
-    def slow(handler: Handler, _asked: Asked) -> None:
-        time.sleep(0.25)
+    def fail(handler: Handler, _asked: Asked) -> None:
+        server.caller.skip(60)
         handler.send_response(500)
         handler.send_header("content-length", "0")
         handler.end_headers()
 
-    server.answers[:] = [slow]
-    done = server.deliver(server.tool(timeout=0.4), ARGUMENTS)
+    def hang(handler: Handler, asked: Asked) -> None:
+        server.caller.skip(60)
+        silent(handler, asked)
+
+    server.answers[:] = [fail, hang]
+    done = server.deliver(server.tool(timeout=100), ARGUMENTS)
     assert (done.status, done.attempts, done.response_status) == ("error", 2, None), "of the last try"
-    assert done.problem == "The server took longer than 0.4 seconds."
-    assert done.ms < 900
+    assert done.problem == "The server took longer than 100 seconds."
 
 
 def test_a_server_may_be_silent_for_as_long_as_the_timeout_says(
@@ -254,16 +265,13 @@ def test_a_certificate_that_nobody_trusts_is_refused(server: ToolServer) -> None
 
 
 def test_a_call_that_is_called_off_ends_at_once(server: ToolServer) -> None:
-    def wait(_handler: Handler, _asked: Asked) -> None:
-        time.sleep(1)
-
     async def called_off() -> None:
         clock = Clock()
-        call = deliver(server.tool(), ARGUMENTS, FACTS, server.fetcher(), clock, Tokens(clock))
+        call = deliver(server.tool(timeout=60), ARGUMENTS, FACTS, server.fetcher(), clock, Tokens(clock))
         await asyncio.wait_for(call, 0.2)
 
-    server.answers[:] = [wait]
+    server.answers[:] = [silent]
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(called_off())
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 15

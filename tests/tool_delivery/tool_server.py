@@ -1,6 +1,5 @@
 """A server of somebody's tools: real HTTPS on a loopback address that plays the part of the internet."""
 
-import asyncio
 import json
 import ssl
 import threading
@@ -15,6 +14,7 @@ from palace.clock import Clock
 from palace.fetching import Fetcher
 from palace.tool_delivery import Delivered, Facts, Tokens, deliver
 from tests.api.test_fetching import ALLOWED, OUTSIDE, Names
+from tests.skipping import Skipping, run
 
 HOST = "tools.example"
 FACTS = Facts("c0123456789abcdef", "call_1", {"tavus_pal_id": "pabc"})
@@ -45,6 +45,8 @@ class ToolServer:
     asked: list[Asked] = field(default_factory=list)
     allowed: Any = ALLOWED
     names: Names = field(default_factory=lambda: Names([OUTSIDE]))
+    caller: Skipping = field(init=False)
+    """where the newest call waits"""
 
     def url(self, path: str = "/rate", host: str = HOST) -> str:
         return f"https://{host}:{self.port}{path}"
@@ -57,8 +59,8 @@ class ToolServer:
         return tool_at(self.url(path), **api)
 
     def deliver(self, tool: dict[str, Any], arguments: Mapping[str, Any], tokens: Tokens | None = None) -> Delivered:
-        clock = Clock()
-        return asyncio.run(deliver(tool, arguments, FACTS, self.fetcher(), clock, tokens or Tokens(clock)))
+        self.caller, clock = Skipping(), Clock()
+        return run(deliver(tool, arguments, FACTS, self.fetcher(), clock, tokens or Tokens(clock)), self.caller)
 
 
 def tool_at(url: str, **api: Any) -> dict[str, Any]:
@@ -131,6 +133,12 @@ def cut_off(handler: Handler, _asked: Asked) -> None:
     handler.send_header("content-length", "1000")
     handler.end_headers()
     handler.wfile.write(b"half")
+
+
+def silent(handler: Handler, _asked: Asked) -> None:
+    """Says nothing, and breaks off after half a minute or when whoever asked has left."""
+    handler.connection.settimeout(30)
+    handler.rfile.read(1)
 
 
 @contextmanager
