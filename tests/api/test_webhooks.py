@@ -313,16 +313,14 @@ def forget_who_sent(data: Path) -> None:
     change(data, "UPDATE deliveries SET leased_until = '', due_at = ''")
 
 
-def test_a_callback_that_was_written_but_not_sent_survives_kill(tmp_path, pictures):
-    with receiver() as gone:
-        """Its port is free afterwards."""
+def test_a_callback_that_was_written_but_not_sent_survives_kill(tmp_path, pictures, port):
     with start_palace(tmp_path / "data", *FLAGS) as server, server.client() as client:
-        face = train(client, pictures, gone.url())
+        face = train(client, pictures, Receiver(port).url())
         finished(client, face)
         server.kill()
     forget_who_sent(tmp_path / "data")
     with (
-        receiver(gone.port) as there,
+        receiver(port) as there,
         start_palace(tmp_path / "data", *FLAGS) as server,
         server.client() as client,
     ):
