@@ -76,7 +76,7 @@ def test_a_server_that_is_told_to_stop_does_not_wait_for_jobs(tmp_path: Path, pi
         wait_until_asked(pictures)
         began = time.monotonic()
         assert palace.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     pictures.pages["/a.jpg"] = PORTRAIT
     with start_palace(tmp_path / "data", *FLAGS) as palace, palace.client() as client:
         assert finished(client, face)["status"] == "completed"

@@ -225,7 +225,7 @@ def test_a_connection_that_broke_is_made_anew_and_everybody_is_told_to_look():
             )
             await connection.close()
             assert (await next_of(on_a))[0] == (await next_of(on_b))[0] == "resync"
-            for number in count(7):  # Each tells the other to look, and of what is before that nothing is heard.
+            for number in count(7):  # Each has the other look, too, and then what came before is heard no more.
                 await a.transact(lambda tx, n=number: tx.add_audit(deed(n), CHAIN))
                 if (await next_of(on_b))[-1] == number:
                     break
