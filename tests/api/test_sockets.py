@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.lines import begun, is_event, is_utterance, line, refusal, status, stored, wait_for_lines
 from tests.serving import KEY, Palace, start_palace
-from tests.talks import once
+from tests.waiting import wait_until
 
 ENDED = "end_conversation_endpoint_hit"
 LEFT = "participant_left_timeout reached"
@@ -180,7 +180,7 @@ def test_where_it_is_full_nobody_else_comes_in_until_somebody_leaves(api, new_pa
             again.say("I am no other.")
             again.answer()
         assert refusal(small, participant="ben") == (403, "conversation_full")
-    once(lambda: is_open(small, participant="ben"))
+    wait_until(lambda: is_open(small, participant="ben"))
 
 
 def test_pages_of_other_origins_come_in_where_the_settings_let_them(tmp_path: Path, api, conversation):
@@ -206,7 +206,7 @@ def test_there_are_limits_of_lines_in_all_and_for_each_account(tmp_path: Path):
             assert refusal(one) == (503, "too_many_lines")
             with line(other):
                 assert refusal(other) == (503, "too_many_lines")
-        once(lambda: is_open(one))
+        wait_until(lambda: is_open(one))
         theirs.close()
 
 
@@ -265,7 +265,7 @@ def test_who_says_good_bye_has_left_at_once(api, new_pal):
     call = begun(api, new_pal(), chat=False)
     with line(call) as it:
         it.next()
-    once(lambda: status(api, call) == ("ended", LEFT), 20)  # Who lost the line has half a minute.
+    wait_until(lambda: status(api, call) == ("ended", LEFT))
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +297,7 @@ def test_who_lost_the_line_has_left_after_half_a_minute(still: Palace):
         time.sleep(0.6)
         assert status(client, call) == ("active", None)
         advance(client, 2)
-        once(lambda: status(client, call) == ("ended", LEFT))
+        wait_until(lambda: status(client, call) == ("ended", LEFT))
 
 
 def test_who_comes_back_in_time_has_not_left(still: Palace):
@@ -313,7 +313,7 @@ def test_who_comes_back_in_time_has_not_left(still: Palace):
             time.sleep(0.6)
             it.say("I am back.")
             it.until(is_utterance("user"))
-        once(lambda: status(client, call) == ("ended", LEFT))
+        wait_until(lambda: status(client, call) == ("ended", LEFT))
 
 
 def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(still: Palace):
