@@ -6,10 +6,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from palace.storage import postgres
 from tests.api.within import within
 from tests.postgres import new_database
 from tests.serving import STOCK_FACE
-from tests.storage.test_postgres import somebody, waits_for_a_lock
+from tests.storage.test_postgres import somebody, waits_for
 
 MASTER_KEY = "3d" * 32
 LOCK_PAL = "SELECT FROM documents WHERE id = '{}' FOR NO KEY UPDATE"
@@ -17,8 +18,11 @@ HOLD = "SELECT FROM documents WHERE id = '{}' FOR SHARE"
 
 
 @pytest.mark.parametrize("kind", ["tool", "guardrail"])
-def test_while_a_delete_waits_for_a_pal_the_pal_may_still_name_what_is_deleted(tmp_path: Path, kind: str) -> None:
+def test_while_a_delete_waits_for_a_pal_the_pal_may_still_name_what_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     """`somebody` locks as a patch of the PAL does on another server: first the PAL, then what it names."""
+    monkeypatch.setattr(postgres, "LOCK_SECONDS", 60)  # Who waits long enough for a lock tries again.
     url = new_database()
     made = {
         "tool": {"name": "price", "description": "Tells the price."},
@@ -34,7 +38,7 @@ def test_while_a_delete_waits_for_a_pal_the_pal_may_still_name_what_is_deleted(t
             before = server.services.meter.value("store_retries")
             async with somebody(url, "SET lock_timeout = '500ms'", LOCK_PAL.format(pal)) as other:
                 deleting = server.send("DELETE", f"/v2/{kind}s/{id}")
-                await waits_for_a_lock(url)
+                await waits_for(url, "Lock")
                 try:
                     await other.execute(HOLD.format(id))
                 except asyncpg.LockNotAvailableError:

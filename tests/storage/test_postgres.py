@@ -29,9 +29,9 @@ def url() -> str:
 
 
 @asynccontextmanager
-async def opened(url: str, count: int = 1):
+async def opened(url: str, count: int = 1, seconds: float = SECONDS):
     """So many servers' stores on one database, and two documents in it."""
-    stores = [await open_postgres(url, most_connections=4, statement_seconds=SECONDS) for _ in range(count)]
+    stores = [await open_postgres(url, most_connections=4, statement_seconds=seconds) for _ in range(count)]
     for record in (Record("pal", id, MINE, 1, NOW, NOW, b"0") for id in ("p1", "p2")):
         await stores[0].transact(lambda tx, record=record: tx.insert(record))
     try:
@@ -41,11 +41,11 @@ async def opened(url: str, count: int = 1):
             await store.close()
 
 
-def on(url: str, scene: Callable[[Any], Awaitable[Any]], count: int = 1) -> Any:
-    """What a scene makes of so many stores."""
+def on(url: str, scene: Callable[[Any], Awaitable[Any]], count: int = 1, seconds: float = SECONDS) -> Any:
+    """What a scene makes of so many stores, whose statements may take so long."""
 
     async def act() -> Any:
-        async with opened(url, count) as stores:
+        async with opened(url, count, seconds) as stores:
             return await asyncio.wait_for(scene(stores), 60)
 
     return asyncio.run(act())
@@ -204,11 +204,13 @@ async def end_connections(url: str) -> None:
     await connection.close()
 
 
-async def waits_for_a_lock(url: str) -> None:
+async def waits_for(url: str, event: str) -> None:
+    """Until somebody waits for this in the database."""
     connection = await asyncpg.connect(url)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not await connection.fetchval(waiting):
-        await asyncio.sleep(0.01)
+    those = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND $1 IN (wait_event_type, wait_event)"
+    async with asyncio.timeout(20):
+        while not await connection.fetch(those, event):
+            await asyncio.sleep(0.01)
     await connection.close()
 
 
@@ -223,7 +225,7 @@ def test_after_a_deadlock_it_is_tried_again(url: str) -> None:
     async def scene(store: PostgresStore) -> None:
         async with somebody(url, LOCK.format("p2")) as other:
             ours = asyncio.create_task(store.transact(both))
-            await waits_for_a_lock(url)
+            await waits_for(url, "Lock")
             await other.execute(LOCK.format("p1"))
             await other.execute("COMMIT")
         await ours
@@ -261,7 +263,7 @@ def test_while_one_document_is_locked_others_are_written(url: str) -> None:
     async def scene(store: PostgresStore) -> None:
         async with somebody(url, LOCK.format("p1")) as other:
             ours = asyncio.create_task(store.transact(add_one))
-            await waits_for_a_lock(url)
+            await waits_for(url, "Lock")
             assert await asyncio.wait_for(store.transact(lambda tx: add_one(tx, "p2")), 3) == 1
             await other.execute("COMMIT")
         assert await ours == 1
@@ -270,14 +272,15 @@ def test_while_one_document_is_locked_others_are_written(url: str) -> None:
 
 
 def test_a_connection_that_breaks_before_the_commit_is_made_again_and_so_is_the_work(url: str) -> None:
-    runs = []
+    runs, broken = [], asyncio.Event()
 
     async def work(tx: Transaction) -> int:
         made = await add_one(tx, alone=True)
         runs.append(made)
         if len(runs) == 1:
+            tx._run._connection.add_termination_listener(lambda _: broken.set())
             await end_connections(url)
-            await asyncio.sleep(0.2)  # So that it is known: at the commit, nobody could tell what became of it.
+            await broken.wait()  # So that it is known: at the commit, nobody could tell what became of it.
         return made
 
     async def scene(store: PostgresStore) -> None:
@@ -292,7 +295,7 @@ def test_a_group_whose_connection_breaks_is_done_all_the_same(url: str) -> None:
     async def scene(store: PostgresStore) -> None:
         async with somebody(url, LOCK.format("p1")) as other:
             works = [asyncio.create_task(store.transact(partial(add_one, id=id))) for id in ("p1", "p2")]
-            await waits_for_a_lock(url)
+            await waits_for(url, "Lock")
             await end_connections(url)
             await other.execute("COMMIT")
         assert [await work for work in works] == [1, 1]
@@ -332,15 +335,15 @@ async def slow_down(url: str, seconds: float, how: tuple[str, str, str]) -> None
 @pytest.mark.parametrize("alone", [False, True], ids=["in a group", "in a transaction of its own"])
 def test_when_the_connection_breaks_during_the_commit_nobody_knows_whether_it_took_place(url: str, alone: bool) -> None:
     async def scene(store: PostgresStore) -> None:
-        await slow_down(url, 1.5, AT_COMMIT)
+        await slow_down(url, 30, AT_COMMIT)
         ours = asyncio.create_task(store.transact(lambda tx: add_one(tx, alone=alone)))
-        await asyncio.sleep(0.7)
+        await waits_for(url, "PgSleep")
         await end_connections(url)
         with pytest.raises(OutcomeUnknown):
             await ours
         assert await number(store) in (0, 1)
 
-    on(url, scene)
+    on(url, scene, seconds=60)
 
 
 def test_a_statement_that_takes_too_long_is_a_failure_and_the_next_one_is_not(url: str) -> None:
@@ -383,10 +386,13 @@ def test_a_server_that_starts_waits_for_one_that_migrates_however_short_its_stat
     async def act() -> None:
         await (await open_postgres(url, most_connections=4, statement_seconds=SECONDS)).close()
         other = await asyncpg.connect(url)
+        await other.execute("UPDATE schema_version SET version = version - 1")
         async with other.transaction():
             await other.execute("SELECT version FROM schema_version FOR UPDATE")
-            starting = asyncio.create_task(open_postgres(url, most_connections=4, statement_seconds=0.2))
-            await asyncio.sleep(0.8)
+            starting = asyncio.create_task(open_postgres(url, most_connections=4, statement_seconds=1))
+            await waits_for(url, "Lock")
+            await asyncio.sleep(2.1)  # Any other statement is given up after twice a second.
+            await other.execute("UPDATE schema_version SET version = version + 1")
         await (await starting).close()
         await other.close()
 
