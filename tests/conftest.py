@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests import recording
+from tests.ports import kept_port
 from tests.serving import BACKEND, STOCK_FACE, Palace, start_palace
 
 
@@ -53,6 +54,13 @@ def neighbour(palace: Palace) -> Iterator[httpx.Client]:
     """A client with the key of another account."""
     with palace.client(palace.new_key("neighbour")) as client:
         yield client
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where nobody listens until the test does."""
+    with kept_port() as port:
+        yield port
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ import httpx
 import pytest
 
 from tests.acceptance.test_no_secret_on_disk import forms
+from tests.api.test_fetching import INSIDE, OUTSIDE
 from tests.api.test_fetching_tls import certificate
+from tests.ports import kept_port
 from tests.receiver import Receiver, receiver
 from tests.rows import everything
 from tests.serving import KEY, Palace
@@ -79,8 +81,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     pem = certificate(folder, HOST)
     with ExitStack() as stack:
         model = stack.enter_context(mind(obedient))
-        outside = stack.enter_context(tool_server(pem))
-        inside = stack.enter_context(site("127.0.0.1", outside.port))
+        port = stack.enter_context(kept_port())
+        outside = stack.enter_context(tool_server(pem, OUTSIDE, port))
+        inside = stack.enter_context(site(INSIDE, port))
         hook = stack.enter_context(receiver(host="127.0.0.2"))
         flags = ("--log-level", "debug", "--log-format", "json")
         names = {"inside_example": ["127.0.0.1"], "both_example": ["127.0.0.1", "169.254.169.254"]}

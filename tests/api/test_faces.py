@@ -1,6 +1,5 @@
 """Faces: made of a picture or a video by a job, renamed, listed, deleted for a while or for good."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -281,10 +280,7 @@ def test_a_file_that_nobody_made_is_404(palace: Palace) -> None:
     assert httpx.delete(f"{palace.url}/v2/media/a.jpg").status_code == 405
 
 
-def test_addresses_begin_with_the_public_url(tmp_path: Path, pictures: Site) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_addresses_begin_with_the_public_url(tmp_path: Path, pictures: Site, port: int) -> None:
     url, flags = f"http://127.0.0.1:{port}", ("--port", str(port), "--public-url", "https://palace.example")
     with (
         start_palace(tmp_path / "data", *flags, "--allow-private-addresses", "127.0.0.1"),

@@ -15,6 +15,7 @@ import pytest
 
 from palace.addresses import parse_networks
 from palace.fetching import Bounds, Fetcher, FetchFailed, FetchRefused, fetch, problem_with_url
+from tests.ports import kept_port
 from tests.sites import Handler, Site, site
 
 OUTSIDE, INSIDE = "127.0.0.2", "127.0.0.1"
@@ -26,7 +27,7 @@ LEADS_INWARDS = "The redirect of pictures.example leads to an address that this 
 
 @pytest.fixture
 def outside() -> Iterator[Site]:
-    with site(OUTSIDE) as running:
+    with kept_port() as port, site(OUTSIDE, port) as running:
         running.pages["/hello"] = (200, {"content-type": "text/plain"}, b"hello")
         yield running
 

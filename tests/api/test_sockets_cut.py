@@ -95,12 +95,11 @@ def test_over_a_line_that_breaks_again_and_again_nothing_is_lost_and_nothing_com
     assert [frame for frame in client.had if frame["seq"] in {one["seq"] for one in kept}] == kept
 
 
-def test_after_a_kill_those_who_come_back_miss_nothing_and_hear_nothing_twice(tmp_path: Path):
+def test_after_a_kill_those_who_come_back_miss_nothing_and_hear_nothing_twice(tmp_path: Path, port: int):
     data = tmp_path / "data"
-    with start_palace(data) as server, server.client() as api:
+    with start_palace(data, "--port", str(port)) as server, server.client() as api:
         body = {"system_prompt": "Answer.", "default_face_id": "r4067604db72", "greeting": "Welcome."}
         call = begun(api, api.post("/v2/pals", json=body).json()["pal_id"])
-        port = urlsplit(server.url).port
         client = Resuming(call, "pal")
         asyncio.run(_killed_while_it_answers(server, api, call, client))
     with start_palace(data, "--port", str(port)) as server, server.client() as api:

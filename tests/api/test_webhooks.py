@@ -19,6 +19,7 @@ from tests.receiver import OK, Call, Receiver, receiver
 from tests.rows import change, everything, rows
 from tests.serving import BACKEND, Palace, start_palace
 from tests.sites import Site, site
+from tests.waiting import wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 PORTRAIT = (200, {"content-type": "image/jpeg"}, jpeg(100, 100))
@@ -312,16 +313,14 @@ def forget_who_sent(data: Path) -> None:
     change(data, "UPDATE deliveries SET leased_until = '', due_at = ''")
 
 
-def test_a_callback_that_was_written_but_not_sent_survives_kill(tmp_path, pictures):
-    with receiver() as gone:
-        """Its port is free afterwards."""
+def test_a_callback_that_was_written_but_not_sent_survives_kill(tmp_path, pictures, port):
     with start_palace(tmp_path / "data", *FLAGS) as server, server.client() as client:
-        face = train(client, pictures, gone.url())
+        face = train(client, pictures, Receiver(port).url())
         finished(client, face)
         server.kill()
     forget_who_sent(tmp_path / "data")
     with (
-        receiver(gone.port) as there,
+        receiver(port) as there,
         start_palace(tmp_path / "data", *FLAGS) as server,
         server.client() as client,
     ):
@@ -377,9 +376,8 @@ def test_attempts_and_what_waits_are_counted(tmp_path, pictures, there):
         settled(client, train(client, pictures, there.url("/good")))
         train(client, pictures, there.url("/bad"))
         there.wait(2)
-        deadline = time.monotonic() + 10
-        while not (found := figures(server))["palace_deliveries_total", "retried"]:
-            assert time.monotonic() < deadline
+        wait_until(lambda: figures(server)["palace_deliveries_total", "retried"])
+        found = figures(server)
         assert found["palace_deliveries_total", "delivered"] == 1
         assert found["palace_deliveries_waiting",] == 1
 

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_fetching import OUTSIDE
 from tests.api.test_fetching_tls import certificate
+from tests.ports import kept_port
 from tests.tool_delivery.tool_server import HOST, ToolServer, tool_server
 
 
@@ -15,5 +17,5 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(pem: Path) -> Iterator[ToolServer]:
-    with tool_server(pem) as running:
+    with kept_port() as port, tool_server(pem, OUTSIDE, port) as running:
         yield running
