@@ -29,9 +29,9 @@ class Handler(BaseHTTPRequestHandler):
     site: Site
 
     def do_GET(self) -> None:
-        self.site.asked.append(self.path)
-        self.site.headers.append(dict(self.headers))
         page = self.site.pages.get(self.path, (404, {}, b""))
+        self.site.headers.append(dict(self.headers))
+        self.site.asked.append(self.path)
         if callable(page):
             page(self)
             return
