@@ -40,10 +40,10 @@ SUITE: dict[str, Any] = {
 }
 
 
-def script_file(folder: Path) -> str:
-    """A file for --scripted-model."""
+def script_file(folder: Path, **script: Any) -> str:
+    """A file for --scripted-model: a night desk, but for these members."""
     path = folder / "desk.json"
-    path.write_text(json.dumps({"rules": RULES}))
+    path.write_text(json.dumps({"rules": RULES} | script))
     return str(path)
 
 

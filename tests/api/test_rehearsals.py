@@ -14,8 +14,10 @@ from tests.api.test_jobs import forget_who_worked
 from tests.api.wire import patch, refused, replace
 from tests.rows import change, rows
 from tests.serving import Palace, start_palace
+from tests.waiting import wait_until
 
-SLOW = {"rules": [{"when": "any", "say": "night desk 180"}], "tokens_per_second": 1}
+SLOW = {"rules": [{"when": "any", "say": "night desk " * 100}], "tokens_per_second": 1}
+"""Minutes for whatever the PAL says."""
 LATE = replace("/greeting", "You call late.")
 MANY = {"name": "x", "visitors": [{"name": f"{n}", "steps": [{}]} for n in range(26)]}
 
@@ -240,25 +242,23 @@ def test_tools_of_a_suite_come_before_what_tools_answered_then(client: httpx.Cli
 
 def test_a_rehearsal_survives_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    layers = {"llm": {"model": "scripted", "extra_body": {"script": SLOW}}}
+    states = "SELECT state FROM jobs WHERE kind = 'rehearse'"
     suite = {"name": "slow", "visitors": [{"name": "a", "steps": [GREETS, {"say": "Hello"}]}]}
-    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
-        pal = new_desk(client, layers=layers)
+    with start_palace(data, "--scripted-model", script_file(tmp_path, **SLOW)) as palace, palace.client() as client:
+        pal = new_desk(client)
         id = begun(client, pal, suite=suite)["rehearsal_id"]
-        while rows(data, "SELECT state FROM jobs WHERE kind = 'rehearse'") != [("running",)]:
-            time.sleep(0.02)
+        wait_until(lambda: rows(data, states) == [("running",)])
         palace.kill()
-    assert rows(data, "SELECT state FROM jobs WHERE kind = 'rehearse'") == [("running",)]
+    assert rows(data, states) == [("running",)]
     forget_who_worked(data)
-    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
+    with start_palace(data, "--scripted-model", script_file(tmp_path)) as palace, palace.client() as client:
         assert finished(client, pal, id)["pass_rate"] == 1.0
 
 
 def test_a_rehearsal_that_ends_the_server_each_time_is_given_up_and_proves_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
-        pal = new_desk(client, layers={"llm": {"model": "scripted", "extra_body": {"script": SLOW}}})
-        suite = new_suite(client)
+    with start_palace(data, "--scripted-model", script_file(tmp_path, **SLOW)) as palace, palace.client() as client:
+        pal, suite = new_desk(client), new_suite(client)
         client.put(f"/v2/pals/{pal}/rehearsal-gate", json={"suite_id": suite})
         drafted(client, pal, LATE)
         id = begun(client, pal, suite_id=suite, draft=True)["rehearsal_id"]
@@ -266,7 +266,7 @@ def test_a_rehearsal_that_ends_the_server_each_time_is_given_up_and_proves_nothi
         assert (detail["code"], detail["rehearsal_id"]) == ("rehearsal_running", id)
         palace.kill()
     change(data, "UPDATE jobs SET attempts = 6, leased_until = ''")
-    with start_palace(data, "--pal-scripts") as palace, palace.client() as client:
+    with start_palace(data) as palace, palace.client() as client:
         found = finished(client, pal, id)
         problem = "The server could not finish this; its log tells why."
         assert (found["status"], found["error_message"], found["report"]) == ("error", problem, None)
