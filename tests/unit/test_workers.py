@@ -5,6 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any
 
 import pytest
 
@@ -26,13 +30,22 @@ except Exception as error:
 SERVES = "worker.tell_ready(); import signal; signal.sigwait({signal.SIGTERM})"
 
 
-def begun(work: str, patience: float = 5) -> subprocess.Popen[str]:
+@contextmanager
+def begun(work: str, patience: float = 5) -> Iterator[subprocess.Popen[str]]:
+    """A parent and its workers; after a minute, or at the end, those that are left are killed."""
     if "sigwait" in work:
         work = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}); " + work
-    script = SCRIPT.format(work=work, patience=patience)
-    return subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    command = [sys.executable, "-c", SCRIPT.format(work=work, patience=patience)]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as parent:
+        end = Timer(60, os.killpg, (parent.pid, signal.SIGKILL))
+        end.start()
+        try:
+            yield parent
+        finally:
+            end.cancel()
+            if parent.poll() is None:
+                os.killpg(parent.pid, signal.SIGKILL)
 
 
 def test_pauses_grow_while_a_worker_keeps_ending_soon_and_begin_anew_when_it_lived():
@@ -71,10 +84,14 @@ def test_one_that_does_not_end_is_killed_and_that_is_told():
 
 
 def test_one_that_ends_is_started_again():
-    once = "worker.tell_ready(); time.sleep(0.2); os._exit(3)"
-    with begun(once) as parent:
-        assert parent.stdout.readline() == "started\n"
-        time.sleep(2)
-        assert parent.poll() is None
+    with begun(r"os.write(1, b'%d\n' % os.getpid()); " + SERVES) as parent:
+        one, other, told = (parent.stdout.readline() for _ in range(3))
+        assert told == "started\n"
+        os.kill(int(one), signal.SIGKILL)
+        log, again = parent.stdout.readline(), parent.stdout.readline()
+        assert "started again" in log
+        assert again.strip().isdecimal()
+        assert again not in {one, other}
         parent.terminate()
-        parent.communicate(timeout=20)
+        out, _ = parent.communicate(timeout=20)
+    assert (parent.returncode, out) == (0, "ending\n")
