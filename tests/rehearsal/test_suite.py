@@ -107,9 +107,9 @@ def test_a_pattern_is_found_anywhere(pattern: str, text: str, is_found: bool) ->
 
 
 def test_no_pattern_takes_for_ever() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert not Pattern("(a+)+$").is_in("a" * 100_000 + "b")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("pattern", [r"(\w)\1", "(?<=a)b", "a{2", "(a{100}){100}{100}"])

@@ -71,9 +71,9 @@ def test_what_is_encoded_again_and_again_is_refused(times: int, is_refused: bool
 
 @pytest.mark.parametrize("value", ["%" + "25" * 50_000, "%25" * 30_000, "a" * 100_000])
 def test_an_argument_that_is_far_too_long_is_refused_without_decoding_it(value: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert "Give it shorter arguments." in refused({"a": value}, "/files/{a}")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_two_values_together_do_not_lead_to_another_path_either() -> None:

@@ -138,9 +138,9 @@ def tower(depth: int) -> dict[str, Any]:
 )
 def test_a_schema_that_cannot_be_judged_by_does_not_hold_the_server_up(schema: dict[str, Any]) -> None:
     text = '{"a": "' + "a" * 60 + 'b", "' + "a" * 60 + 'b": 1, "l": [' + ",".join("{}" for _ in range(20_000)) + "]}"
-    began = time.monotonic()
+    began = time.process_time()
     assert read_arguments(text, schema)["a"]
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_judging_goes_on_after_a_schema_that_was_too_involved() -> None:
