@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 
 from palace.lookups import SHARE, Lookups, NotNow, system_addresses
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example"])
@@ -41,8 +42,7 @@ def test_names_of_one_site_that_hang_hold_up_no_others_and_leave_in_the_end() ->
         try:
             async with asyncio.timeout(10):
                 assert await lookups.look_up("a.quick.example") == ["a.quick.example"]
-                while len(asked) < SHARE + 1:  # The last of them may have a thread, and not have begun.
-                    await asyncio.sleep(0.01)
+                await until(lambda: len(asked) > SHARE)  # The last may have a thread, and not have begun.
                 assert len(asked) == SHARE + 1
                 for task in slow[1:]:  # Of those who have a thread, and of those who wait for one.
                     task.cancel()
