@@ -1,8 +1,7 @@
 """Several servers on one PostgreSQL, and a look past them into the database."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -49,12 +48,3 @@ def new_pal(client: httpx.Client, **members: Any) -> str:
     answer = client.post("/v2/pals", json=body)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["pal_id"])
-
-
-def wait_until(is_so: Callable[[], Any], seconds: float = 20) -> float:
-    """Wait until something is so, and tell how long that took."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, "it never came to be so"
-        time.sleep(0.01)
-    return time.monotonic() - began

@@ -8,10 +8,11 @@ import httpx
 import pytest
 import yaml
 
-from tests.acceptance.several import new_pal, nodes, wait_until
+from tests.acceptance.several import new_pal, nodes
 from tests.lines import Frame, begun, is_utterance, line, refusal, stored
 from tests.postgres import new_database
 from tests.serving import Palace
+from tests.waiting import wait_until
 
 
 @pytest.fixture

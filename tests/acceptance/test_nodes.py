@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.acceptance.several import MASTER_KEY, new_pal, nodes, rows, start_node, wait_until
+from tests.acceptance.several import MASTER_KEY, new_pal, nodes, rows, start_node
 from tests.api.making import created, finished
 from tests.api.test_changes import listening
 from tests.cli.test_commands import palace as run
@@ -22,6 +22,7 @@ from tests.media import jpeg
 from tests.postgres import new_database
 from tests.serving import Palace
 from tests.sites import Site, site
+from tests.waiting import wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 WRITERS = 64

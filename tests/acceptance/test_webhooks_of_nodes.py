@@ -12,12 +12,13 @@ from palace.resource import Services
 from palace.settings import load_settings
 from palace.storage import Record
 from palace.webhooks import Callback, call_back, keep_delivering
-from tests.acceptance.several import MASTER_KEY, nodes, rows, wait_until
+from tests.acceptance.several import MASTER_KEY, nodes, rows
 from tests.api.making import created
 from tests.media import jpeg
 from tests.postgres import new_database
 from tests.receiver import Receiver, receiver
 from tests.sites import site
+from tests.waiting import wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 CONVERSATIONS, TOLD = 12, 15

@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.several import new_pal, rows, start_node, wait_until
+from tests.acceptance.several import new_pal, rows, start_node
 from tests.cli.test_commands import palace as run
 from tests.postgres import new_database
 from tests.serving import KEY, Palace
+from tests.waiting import wait_until
 
 WRITERS = 12
 

@@ -11,6 +11,7 @@ from tests.media import jpeg
 from tests.rows import change, rows
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, Site, site
+from tests.waiting import wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 PORTRAIT = (200, {"content-type": "image/jpeg"}, jpeg(100, 100))
@@ -28,10 +29,7 @@ def wanted(pictures: Site, path: str = "/a.jpg") -> dict[str, str]:
 
 
 def wait_until_asked(pictures: Site, times: int = 1) -> None:
-    deadline = time.monotonic() + 20
-    while len(pictures.asked) < times:
-        assert time.monotonic() < deadline, pictures.asked
-        time.sleep(0.01)
+    wait_until(lambda: len(pictures.asked) >= times)
 
 
 def jobs(palace: Palace) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.lines import begun, is_event, is_utterance, line, refusal, status, stored
 from tests.serving import KEY, Palace, start_palace
+from tests.waiting import wait_until
 
 ENDED = "end_conversation_endpoint_hit"
 LEFT = "participant_left_timeout reached"
@@ -17,13 +18,6 @@ LEFT = "participant_left_timeout reached"
 @pytest.fixture
 def conversation(api, new_pal):
     return begun(api, new_pal(greeting="Welcome."))
-
-
-def wait_for(is_so, seconds: float = 5) -> None:
-    ends = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < ends, "it does not come true"
-        time.sleep(0.02)
 
 
 def is_open(conversation, **options) -> bool:
@@ -186,7 +180,7 @@ def test_where_it_is_full_nobody_else_comes_in_until_somebody_leaves(api, new_pa
             again.say("I am no other.")
             again.answer()
         assert refusal(small, participant="ben") == (403, "conversation_full")
-    wait_for(lambda: is_open(small, participant="ben"))
+    wait_until(lambda: is_open(small, participant="ben"))
 
 
 def test_pages_of_other_origins_come_in_where_the_settings_let_them(tmp_path: Path, api, conversation):
@@ -212,7 +206,7 @@ def test_there_are_limits_of_lines_in_all_and_for_each_account(tmp_path: Path):
             assert refusal(one) == (503, "too_many_lines")
             with line(other):
                 assert refusal(other) == (503, "too_many_lines")
-        wait_for(lambda: is_open(one))
+        wait_until(lambda: is_open(one))
         theirs.close()
 
 
@@ -271,7 +265,7 @@ def test_who_says_good_bye_has_left_at_once(api, new_pal):
     call = begun(api, new_pal(), chat=False)
     with line(call) as it:
         it.next()
-    wait_for(lambda: status(api, call) == ("ended", LEFT))
+    wait_until(lambda: status(api, call) == ("ended", LEFT))
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +297,7 @@ def test_who_lost_the_line_has_left_after_half_a_minute(still: Palace):
         time.sleep(0.6)
         assert status(client, call) == ("active", None)
         advance(client, 2)
-        wait_for(lambda: status(client, call) == ("ended", LEFT))
+        wait_until(lambda: status(client, call) == ("ended", LEFT))
 
 
 def test_who_comes_back_in_time_has_not_left(still: Palace):
@@ -319,7 +313,7 @@ def test_who_comes_back_in_time_has_not_left(still: Palace):
             time.sleep(0.6)
             it.say("I am back.")
             it.until(is_utterance("user"))
-        wait_for(lambda: status(client, call) == ("ended", LEFT))
+        wait_until(lambda: status(client, call) == ("ended", LEFT))
 
 
 def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(still: Palace):
@@ -348,7 +342,7 @@ def test_a_token_opens_until_it_expires_and_then_for_those_alone_who_are_known(s
 def wait_for_lines(client: httpx.Client, count: int) -> None:
     """Until the server knows of so many lines; it hears of one that breaks a moment later."""
     said = f"palace_lines_open {count}.0"
-    wait_for(lambda: said in client.get("/metrics").text.splitlines())
+    wait_until(lambda: said in client.get("/metrics").text.splitlines())
 
 
 def test_a_reset_closes_the_lines(still: Palace):

@@ -19,6 +19,7 @@ from tests.receiver import OK, Call, Receiver, receiver
 from tests.rows import change, everything, rows
 from tests.serving import BACKEND, Palace, start_palace
 from tests.sites import Site, site
+from tests.waiting import wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 PORTRAIT = (200, {"content-type": "image/jpeg"}, jpeg(100, 100))
@@ -377,9 +378,8 @@ def test_attempts_and_what_waits_are_counted(tmp_path, pictures, there):
         settled(client, train(client, pictures, there.url("/good")))
         train(client, pictures, there.url("/bad"))
         there.wait(2)
-        deadline = time.monotonic() + 10
-        while not (found := figures(server))["palace_deliveries_total", "retried"]:
-            assert time.monotonic() < deadline
+        wait_until(lambda: figures(server)["palace_deliveries_total", "retried"])
+        found = figures(server)
         assert found["palace_deliveries_total", "delivered"] == 1
         assert found["palace_deliveries_waiting",] == 1
 
