@@ -2,16 +2,17 @@
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 import pytest
 
 from palace.audit import Chain, Deed
 from palace.changes import Feed
-from palace.storage import DatabaseInUse, Record
+from palace.storage import DatabaseInUse, Record, postgres_locks
 from palace.storage.postgres import open_postgres
 from palace.storage.postgres_reading import KEY_SECONDS, Keys
+from palace.storage.postgres_statements import QUERIES
 from tests.postgres import new_database
 
 CHAIN = Chain(b"k" * 32)
@@ -257,20 +258,46 @@ def test_without_notify_a_server_tells_its_own_listeners_and_troubles_them_with_
 # --- Alone, and in turn -----------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def refused(problem: str):
+    """A block that raises DatabaseInUse; nobody waits for those who have the lock."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(DatabaseInUse, match=problem):
+        patch.setattr(postgres_locks, "LOOKS", 1)
+        yield
+
+
 def test_nobody_is_alone_with_a_database_on_which_a_server_works_and_no_server_starts_meanwhile():
     url = new_database()
 
     async def scene() -> None:
         async with opened(url) as server, opened(url) as command:
             async with command.alone():
-                with pytest.raises(DatabaseInUse, match="master key"):
+                with refused("master key"):
                     await server.listen(Feed())
             await server.listen(Feed())
-            with pytest.raises(DatabaseInUse, match="stop all of them first"):
+            with refused("stop all of them first"):
                 async with command.alone():
                     raise AssertionError
         async with opened(url) as command, command.alone():
             pass
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("lock", ["lock_as_server", "lock_alone"])
+def test_a_session_that_outlives_its_process_by_a_moment_is_waited_for(lock: str):
+    url = new_database()
+
+    async def scene() -> None:
+        async with opened(url) as store:
+            session = await asyncpg.connect(url)
+            assert await session.fetchval(QUERIES[lock].sql)
+            asyncio.get_running_loop().call_later(0.2, session.terminate)
+            if lock == "lock_alone":
+                await store.listen(Feed())
+            else:
+                async with store.alone():
+                    pass
 
     asyncio.run(scene())
 
@@ -285,7 +312,7 @@ def test_who_does_not_get_a_lock_keeps_no_connection():
             sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             before = await connection.fetchval(sessions)
             for _ in range(3):
-                with pytest.raises(DatabaseInUse):
+                with refused("stop all of them first"):
                     async with command.alone():
                         raise AssertionError
             assert await connection.fetchval(sessions) == before
