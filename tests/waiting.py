@@ -1,14 +1,25 @@
 """Waiting until something is so, however long a busy machine takes for it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 
+SECONDS = 60
+"""Only a test that fails waits for so long."""
 
-def wait_until(is_so: Callable[[], Any], seconds: float = 20) -> float:
+
+def wait_until(is_so: Callable[[], Any], seconds: float = SECONDS) -> float:
     """Wait until something is so, and tell how long that took."""
     began = time.monotonic()
     while not is_so():
         assert time.monotonic() - began < seconds, "it never came to be so"
         time.sleep(0.01)
     return time.monotonic() - began
+
+
+async def until(is_so: Callable[[], Any], seconds: float = SECONDS) -> None:
+    """Wait until something is so, while the loop goes on."""
+    async with asyncio.timeout(seconds):
+        while not is_so():
+            await asyncio.sleep(0.01)
