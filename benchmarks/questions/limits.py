@@ -102,7 +102,7 @@ def _sqlite(path: Path, group: int, seconds: float) -> dict[str, Any]:
     connection.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", documents)
     connection.execute("INSERT INTO audit_head VALUES (1, 0, ?)", (MAC,))
     writes, begun, before = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - begun < seconds:
+    while not writes or time.perf_counter() - begun < seconds:
         connection.execute("BEGIN IMMEDIATE")
         for _ in range(group):
             writes += 1
@@ -129,9 +129,10 @@ async def _postgres(database: Database, connections: int, group: int, seconds: f
         await pool[0].execute(statement.format(bytes="BYTEA"))
     documents = [(number, "pal", f"p{number:011d}", 1, 1, 1, "e", NOW, BODY) for number in range(DOCUMENTS * 8)]
     await pool[0].copy_records_to_table("documents", records=documents)
+    prepared = [(each, await each.prepare(READ_MANY), await each.prepare(WRITE_MANY)) for each in pool]
     begun, before = time.perf_counter(), (time.process_time(), cpu_seconds([database.pid]))
     until = begun + seconds
-    counts = await asyncio.gather(*(_keep_writing(each, start, group, until) for start, each in enumerate(pool)))
+    counts = await asyncio.gather(*(_keep_writing(*each, start, group, until) for start, each in enumerate(prepared)))
     taken = time.perf_counter() - begun
     cpu = (time.process_time() - before[0], cpu_seconds([database.pid]) - before[1])
     for each in pool:
@@ -139,12 +140,11 @@ async def _postgres(database: Database, connections: int, group: int, seconds: f
     return _row("PostgreSQL", connections, group, sum(counts), taken, cpu)
 
 
-async def _keep_writing(connection: Any, start: int, group: int, until: float) -> int:
+async def _keep_writing(connection: Any, read: Any, write: Any, start: int, group: int, until: float) -> int:
     """Documents of this connection alone, in turns."""
     mine = [f"p{number:011d}" for number in range(start * GROUP, (start + 1) * GROUP)]
-    read, write = await connection.prepare(READ_MANY), await connection.prepare(WRITE_MANY)
     writes = 0
-    while time.perf_counter() < until:
+    while not writes or time.perf_counter() < until:
         ids = [mine[(writes + offset) % GROUP] for offset in range(group)]
         async with connection.transaction():
             found = await read.fetch(ids)

@@ -13,6 +13,9 @@ LONG_TURN = (
     "SET LOCAL idle_in_transaction_session_timeout = 0"
 )
 CLOSE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+LOOKS, SECONDS_BETWEEN_LOOKS = 50, 0.1
+"""at a lock: the session of who held it may outlive its process by a moment"""
 
 
 @asynccontextmanager
@@ -66,9 +69,19 @@ async def _locked(lock: Callable[[Connection], Awaitable[None]], connection: Con
         raise failure(error) from error
 
 
+async def granted(lock: str, connection: Connection) -> bool:
+    """Whether the lock is granted, for as long as the connection lasts; who is just leaving is waited for."""
+    for look in range(LOOKS):
+        if look:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        if await connection.fetchval(QUERIES[lock].sql, timeout=ANSWER_SECONDS):
+            return True
+    return False
+
+
 async def lock_alone(connection: Connection, *, unproven: bool) -> None:
     """No server works on the database, and none starts. Raises DatabaseInUse when one does, or nobody knows."""
-    if not await connection.fetchval(QUERIES["lock_alone"].sql):
+    if not await granted("lock_alone", connection):
         raise DatabaseInUse("A server works on this database: stop all of them first.")
     if not unproven and not await connection.fetchval(QUERIES["sees_own_lock"].sql):
         problem = "This database cannot tell whether a server works on it."

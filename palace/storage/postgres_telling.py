@@ -22,6 +22,7 @@ import structlog
 from palace.audit import Deed
 from palace.changes import Feed
 from palace.storage.base import DatabaseInUse
+from palace.storage.postgres_locks import ANSWER_SECONDS, granted
 from palace.storage.postgres_statements import ANY, GONE, QUERIES, Connection, failure
 
 CHANNEL = "palace"
@@ -31,7 +32,6 @@ MOST_UNTOLD = 10_000
 BUNDLE_SECONDS = 0.02
 """Changes of so long a time are told together: 50 short transactions a second at most, whatever happens."""
 PING_SECONDS = 10.0
-ANSWER_SECONDS = 5.0
 LAST_WORDS_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
@@ -112,7 +112,7 @@ class Telling:
     async def _begin(self, connection: Connection) -> None:
         """Listen; and hold the lock that says that a server works here. Raises DatabaseInUse."""
         try:
-            if not await connection.fetchval(QUERIES["lock_as_server"].sql, timeout=ANSWER_SECONDS):
+            if not await granted("lock_as_server", connection):
                 raise DatabaseInUse(
                     "The master key of this database is being changed: start the server when that is done."
                 )

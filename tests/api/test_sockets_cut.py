@@ -18,9 +18,9 @@ from tests.api.within import within
 from tests.lines import Frame, address, begun, line, stored
 from tests.rows import rows
 from tests.serving import Palace, start_palace
+from tests.waiting import until
 
 TURNS = 6
-SECONDS = 60
 
 
 class Resuming:
@@ -58,13 +58,6 @@ class Resuming:
         for frame in frames:
             twin._take(frame)
         return twin.had
-
-
-async def until(is_so: Any) -> None:
-    ends = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < ends, "it does not come true"
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("role", ["pal", "replica"])

@@ -47,11 +47,12 @@ def execute(page: Browser, operation: str) -> tuple[int, str]:
 
 
 SHOWN = """
-    const summaries = document.querySelectorAll(".opblock-summary-control");
-    const operations = [...summaries].map(summary => summary.innerText);
-    window.scrollBy(0, window.innerHeight / 2);
-    return [operations, window.scrollY + window.innerHeight >= document.body.scrollHeight - 1];
+    const summaries = [...document.querySelectorAll(".opblock-summary-control")];
+    summaries.at(-1).scrollIntoView();
+    const isTheEnd = document.querySelector(".operations-virtual__list").style.paddingBottom === "0px";
+    return [summaries.map(summary => summary.innerText), isTheEnd];
 """
+"""The operations near the window, which then is moved to the last of them, and whether there are none below."""
 
 
 def operations_on_the_way_down(page: Browser) -> set[tuple[str, ...]]:
@@ -59,13 +60,11 @@ def operations_on_the_way_down(page: Browser) -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
 
     def look(_: object) -> bool:
-        operations, is_at_the_end = page.driver.execute_script(SHOWN)
-        seen = {tuple(text.replace("\u200b", "").split()[:2]) for text in operations}
-        is_new = not seen <= found
-        found.update(seen)
-        return is_at_the_end and not is_new
+        operations, is_the_end = page.driver.execute_script(SHOWN)
+        found.update(tuple(text.replace("\u200b", "").split()[:2]) for text in operations)
+        return bool(is_the_end)
 
-    WebDriverWait(page.driver, SECONDS_TO_SHOW, poll_frequency=0.2).until(look, "the page has no end")
+    WebDriverWait(page.driver, SECONDS_TO_SHOW, poll_frequency=0.05).until(look, "the page has no end")
     return found
 
 

@@ -3,15 +3,16 @@
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from tests.cli.commands import ok, refused, run, variables
 from tests.cuts import cutting
+from tests.quick import Quick
 
 ROOMS = "import json, sys; print(json.load(sys.stdin)['nights'], 'nights: 90')"
 COMMAND = f'{sys.executable} -c "{ROOMS}"'
@@ -167,31 +168,22 @@ def test_arguments_are_never_a_part_of_a_command(palace, pal_with_tool):
 
 def test_a_call_that_no_command_answers_is_told_and_another_client_may_answer_it(palace, api, pal_with_tool):
     pal, tool = pal_with_tool
-    ends: list[Any] = []
-
-    def answer() -> None:
-        """As a page in the same conversation would."""
-        while not ends:
-            for conversation in conversations(api, pal):
-                path = f"/v2/conversations/{conversation['conversation_id']}/messages"
-                for message in api.get(path).json()["data"]:
-                    if message["event_type"] == "conversation.tool_call":
-                        time.sleep(1)  # So that it is noticed that nobody answers.
-                        result = {"tool_call_id": message["properties"]["tool_call_id"], "output": "Two are free."}
-                        ends.append(
-                            api.post(path, json={"event_type": "conversation.tool_result", "properties": result})
-                        )
-
-    page = threading.Thread(target=answer)
-    page.start()
-    done = run(palace, "chat", pal, stdin=f"use {tool}\n")
-    ends.append(None)
-    page.join()
-    assert done.stdout == "The tool answered: “Two are free.”.\n"
-    assert done.stderr == (
-        f"palace: The PAL waits for the result of {tool}, and goes on without it in some seconds. "
-        f"--tool {tool}=COMMAND answers it.\n"
-    )
+    command = [sys.executable, "-m", "palace", "chat", pal]
+    with Quick(command, env=variables(palace), stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as chat:
+        chat.stdin.write(f"use {tool}\n")
+        chat.stdin.close()
+        assert chat.stderr.readline() == (
+            f"palace: The PAL waits for the result of {tool}, and goes on without it in some seconds. "
+            f"--tool {tool}=COMMAND answers it.\n"
+        )
+        [conversation] = conversations(api, pal)
+        path = f"/v2/conversations/{conversation['conversation_id']}/messages"
+        messages = api.get(path).json()["data"]
+        [call] = [one["properties"] for one in messages if one["event_type"] == "conversation.tool_call"]
+        result = {"tool_call_id": call["tool_call_id"], "output": "Two are free."}
+        assert api.post(path, json={"event_type": "conversation.tool_result", "properties": result}).is_success
+        assert chat.stdout.read() == "The tool answered: “Two are free.”.\n"
+        assert chat.stderr.read() == ""
 
 
 # --- What goes wrong --------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ SAMPLE_PAL = "pcb7a34da5fe"
 
 PROMPT = r"\n> "
 LONG = " ".join(f"word{number}" for number in range(17))
+HALF_A_MINUTE = " ".join(f"word{number}" for number in range(300))
+"""of ten words a second"""
 
 
 @pytest.fixture
@@ -43,7 +45,8 @@ def test_a_person_types_and_ctrl_d_ends_the_conversation(palace, api, pal):
 def slow(tmp_path) -> Iterator[Palace]:
     """A server whose model takes its time."""
     script = tmp_path / "script.yaml"
-    script.write_text(f'{{tokens_per_second: 10, rules: [{{when: everything, say: "{LONG}"}}, {{say: "Briefly."}}]}}')
+    rules = f'[{{when: everything, say: "{HALF_A_MINUTE}"}}, {{say: "Briefly."}}]'
+    script.write_text(f"{{tokens_per_second: 10, rules: {rules}}}")
     with start_palace(tmp_path / "data", PALACE_SCRIPTED_MODEL=str(script)) as running:
         yield running
 

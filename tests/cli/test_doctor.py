@@ -72,7 +72,7 @@ def test_a_running_server_is_asked_too(tmp_path):
         assert {name: found[name]["state"] for name in ("server", "API key")} == {"server": "ok", "API key": "ok"}
         found = findings(server.data, "--url", server.url, exit_code=1, TAVUS_API_KEY="another")
         assert found["API key"]["said"] == "The server does not know the key."
-    found = findings(server.data, "--url", server.url, exit_code=1)
+    found = findings(server.data, "--url", "http://127.0.0.1:9", exit_code=1)
     assert "does not answer" in found["server"]["said"]
 
 

@@ -6,9 +6,6 @@ import json
 import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,11 +13,10 @@ import pytest
 
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
 from palace.transfer.tables import TABLES
-from tests import quick
 from tests.cli.filled import SECRET, contents, make_filled, run
+from tests.cli.killed_import import kill_import
 from tests.cli.test_backup import back_up_under_load, refused
 from tests.generic.stored import check_indexes
-from tests.quick import Quick
 from tests.serving import STOCK_FACE, start_palace
 
 MASK = "*" * 8
@@ -240,50 +236,34 @@ def large(filled, tmp_path_factory) -> Path:
     return data
 
 
-def kill_when_begun(command: list[str], unfinished: Path, rows: int) -> None:
-    """SIGKILL as soon as the import has brought so many rows."""
-    with Quick(command, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            if rows_brought(unfinished) >= rows:
-                process.kill()
-                break
-            time.sleep(0.002)
-        assert process.wait() == -9, "it was killed before its end"
-
-
-def rows_brought(unfinished: Path) -> int:
-    try:
-        with closing(sqlite3.connect(f"file:{unfinished}?mode=ro", uri=True)) as file:
-            return file.execute(f"SELECT rows FROM {PROGRESS}").fetchone()[0]
-    except sqlite3.Error:  # Not made yet.
-        return -1
+def rows_brought(data: Path) -> int:
+    """How many rows an import that is not finished has noted down."""
+    with closing(sqlite3.connect(data / "palace.db.importing")) as file:
+        return file.execute(f"SELECT rows FROM {PROGRESS}").fetchone()[0]
 
 
 def test_an_import_that_is_killed_again_and_again_goes_on_and_ends_with_every_row(large, folder):
-    command = [sys.executable, "-m", "palace", "import", str(large.parent / "large.export"), "--data", str(folder)]
-    brought = 0
+    file, brought = large.parent / "large.export", -1
     for rows in (0, 2000, 5000, 9000):
-        kill_when_begun(command, folder / "palace.db.importing", rows)
+        kill_import(rows, file, "--data", folder)
         assert not (folder / "palace.db").exists(), "no server takes it for a database"
-        assert rows_brought(folder / "palace.db.importing") >= brought
-        brought = rows_brought(folder / "palace.db.importing")
-    done = quick.run(command)
+        assert brought < rows_brought(folder) <= rows
+        brought = rows_brought(folder)
+    done = run("import", file, "--data", folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Went on behind {brought} rows" in done.stdout
     assert contents(folder / "palace.db") == contents(large / "palace.db")
 
 
 def test_another_export_does_not_go_on_where_one_was_broken_off(large, exported, folder):
-    command = [sys.executable, "-m", "palace", "import", str(large.parent / "large.export"), "--data", str(folder)]
-    kill_when_begun(command, folder / "palace.db.importing", 2000)
+    kill_import(2000, large.parent / "large.export", "--data", folder)
     assert "Another export was being imported" in refused("import", exported, "--data", folder)
 
 
 def test_rows_that_somebody_else_wrote_meanwhile_are_noticed(large, folder):
-    command = [sys.executable, "-m", "palace", "import", str(large.parent / "large.export"), "--data", str(folder)]
-    kill_when_begun(command, folder / "palace.db.importing", 2000)
-    with closing(sqlite3.connect(folder / "palace.db.importing")) as file:
-        file.execute("INSERT INTO accounts VALUES (77, 'an intruder', '')").connection.commit()
-    done = quick.run(command)
-    assert (done.returncode, "table accounts is not what was exported" in done.stderr) == (1, True)
+    file = large.parent / "large.export"
+    kill_import(2000, file, "--data", folder)
+    with closing(sqlite3.connect(folder / "palace.db.importing")) as begun:
+        begun.execute("INSERT INTO accounts VALUES (77, 'an intruder', '')").connection.commit()
+    assert "table accounts is not what was exported" in refused("import", file, "--data", folder)
     assert not (folder / "palace.db").exists()

@@ -5,20 +5,16 @@ import gzip
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from palace.storage.migrate import IMPORT_PROGRESS as PROGRESS
-from tests import quick
 from tests.cli.filled import SECRET, contents, make_filled, run
+from tests.cli.killed_import import kill_import
 from tests.cli.test_backup import refused
 from tests.postgres import new_database
-from tests.quick import Quick
 from tests.serving import STOCK_FACE, start_palace
 
 
@@ -113,21 +109,22 @@ def test_a_database_in_use_is_refused(exported, folder, database):
 
 def test_an_import_that_is_killed_goes_on_and_no_server_starts_meanwhile(filled, folder, database, tmp_path):
     large = make_large(filled, tmp_path)
-    command = [sys.executable, "-m", "palace", "import", str(large), "--data", str(folder), "--database", database]
-    for rows in (0, 3000):
-        kill_when_begun(command, database, rows)
-    done = run("serve", "--port", "0", "--data", folder, "--database", database)
+    target = ("--data", folder, "--database", database)
+    kill_import(0, large, *target)
+    kill_import(3000, large, *target)
+    brought = ask(database, f"SELECT rows FROM {PROGRESS}")
+    done = run("serve", "--port", "0", *target)
     assert (done.returncode, "is not finished" in done.stderr) == (1, True)
     assert len(done.stderr.splitlines()) == 1
     for words in (["export", tmp_path / "half.export"], ["migrate", "up"]):
-        assert "is not finished" in refused(*words, "--data", folder, "--database", database)
-    done = run("doctor", "--data", folder, "--database", database)
+        assert "is not finished" in refused(*words, *target)
+    done = run("doctor", *target)
     assert (done.returncode, "is not finished" in done.stdout) == (1, True)
-    done = quick.run(command)
+    done = run("import", large, *target)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Went on behind" in done.stdout
+    assert f"Went on behind {brought} rows" in done.stdout
     again = tmp_path / "again.export"
-    assert run("export", again, "--data", folder, "--database", database).returncode == 0
+    assert run("export", again, *target).returncode == 0
     assert lines_of(again) == lines_of(large)
 
 
@@ -144,26 +141,6 @@ def make_large(filled: Path, folder: Path) -> Path:
     file.close()
     assert run("export", folder / "large.export", "--data", data).returncode == 0
     return folder / "large.export"
-
-
-def kill_when_begun(command: list[str], database: str, rows: int) -> None:
-    """SIGKILL as soon as the import has brought so many rows."""
-
-    async def watch(process: subprocess.Popen[bytes]) -> None:
-        connection = await asyncpg.connect(database)
-        try:
-            while process.poll() is None:
-                is_begun = await connection.fetchval("SELECT to_regclass($1)", PROGRESS)
-                if is_begun and await connection.fetchval(f"SELECT rows FROM {PROGRESS}") >= rows:
-                    process.kill()
-                    return
-                time.sleep(0.001)
-        finally:
-            await connection.close()
-
-    with Quick(command, stdout=subprocess.DEVNULL) as process:
-        asyncio.run(watch(process))
-        assert process.wait() == -9, "it was killed before its end"
 
 
 # --- Other commands ---------------------------------------------------------------------------------------------------

@@ -198,10 +198,10 @@ def test_the_inverse_of_an_append_is_within_the_limits() -> None:
 def test_a_copy_bomb_is_refused_in_milliseconds(bomb: list[dict[str, Any]]) -> None:
     document = {"seed": ["x" * 1000]}
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LimitExceeded) as caught:
         apply_patch(document, bomb)
-    elapsed = time.perf_counter() - start
+    elapsed = time.process_time() - start
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     (problem,) = caught.value.problems
