@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.talks import once
+from tests.waiting import once
 
 Frame = dict[str, Any]
 SECONDS = 20

@@ -1,11 +1,10 @@
 """Conversations over HTTP, for tests: a PAL, talking to it, and waiting for what happens afterwards."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
@@ -13,9 +12,6 @@ from tests.api.test_fetching import OUTSIDE
 from tests.serving import STOCK_FACE, Palace, start_palace
 from tests.thinking import Mind
 from tests.tool_delivery.tool_server import HOST
-
-SECONDS = 30
-T = TypeVar("T")
 
 
 @contextmanager
@@ -66,12 +62,3 @@ def events(client: httpx.Client, conversation: str, event_type: str) -> list[Any
 
 def calls(client: httpx.Client, conversation: str) -> list[Any]:
     return list(client.get(f"/v2/conversations/{conversation}/tool_calls").json()["data"])
-
-
-def once(there: Callable[[], T], seconds: float = SECONDS) -> T:
-    """What there is, as soon as there is anything."""
-    deadline = time.monotonic() + seconds
-    while not (found := there()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
-    return found

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 SECONDS = 60
 """Only a test that fails waits for so long."""
+T = TypeVar("T")
 
 
 def wait_until(is_so: Callable[[], Any], seconds: float = SECONDS) -> float:
@@ -16,6 +17,15 @@ def wait_until(is_so: Callable[[], Any], seconds: float = SECONDS) -> float:
         assert time.monotonic() - began < seconds, "it never came to be so"
         time.sleep(0.01)
     return time.monotonic() - began
+
+
+def once(there: Callable[[], T], seconds: float = SECONDS) -> T:
+    """What there is, as soon as there is anything."""
+    deadline = time.monotonic() + seconds
+    while not (found := there()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+    return found
 
 
 async def until(is_so: Callable[[], Any], seconds: float = SECONDS) -> None:

@@ -6,7 +6,8 @@ import httpx
 
 from tests.rows import change
 from tests.serving import start_palace
-from tests.talks import begin, new_pal, once
+from tests.talks import begin, new_pal
+from tests.waiting import once
 
 
 def status(client: httpx.Client, id: str) -> str:

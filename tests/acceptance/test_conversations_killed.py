@@ -19,7 +19,8 @@ from tests.postgres import new_database
 from tests.receiver import Receiver, receiver
 from tests.rows import rows
 from tests.serving import Palace, start_palace
-from tests.talks import begin, end, new_pal, once, say
+from tests.talks import begin, end, new_pal, say
+from tests.waiting import once
 
 MANY = 50
 FLAGS = ("--pal-scripts", "--allow-private-addresses", "127.0.0.0/8", "--no-log-requests")

@@ -24,9 +24,10 @@ from tests.receiver import Receiver, receiver
 from tests.rows import everything
 from tests.serving import KEY, Palace
 from tests.sites import Site, site
-from tests.talks import begin, calls, end, events, new_pal, new_tool, once, say, talking_palace
+from tests.talks import begin, calls, end, events, new_pal, new_tool, say, talking_palace
 from tests.thinking import KEY_OF_THE_MODEL, Mind, Thought, mind
 from tests.tool_delivery.tool_server import HOST, ToolServer, tool_server
+from tests.waiting import once
 
 ORDER = re.compile(r"<<(CALL|SAY) (.*?)>>", re.DOTALL)
 TOKEN, SECRET, PASSWORD, THEIRS = (f"{name}-4711-{'xyz' * 4}" for name in ("token", "secret", "password", "theirs"))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lines import Frame, begun, line, status, wait_for_lines
 from tests.serving import Palace, start_palace
-from tests.talks import once
+from tests.waiting import once
 
 STOCK_PAL = "pb87e71797da"
 ABSENT, LEFT, MAX_CALL = (

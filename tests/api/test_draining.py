@@ -14,7 +14,7 @@ from tests.media import jpeg
 from tests.rows import rows
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, site
-from tests.talks import once
+from tests.waiting import once
 
 PAL = "/v2/pals/pcb7a34da5fe"
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")

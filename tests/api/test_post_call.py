@@ -13,9 +13,10 @@ from palace.jobs.runner import LEASE_SECONDS
 from tests.api.test_fetching_tls import certificate
 from tests.receiver import Receiver, receiver
 from tests.serving import Palace
-from tests.talks import begin, calls, end, events, new_pal, new_tool, once, say, talking_palace
+from tests.talks import begin, calls, end, events, new_pal, new_tool, say, talking_palace
 from tests.thinking import Mind, mind
 from tests.tool_delivery.tool_server import HOST, Asked, Handler, ToolServer, tool_server
+from tests.waiting import once
 
 EXECUTED = "application.post_call_action_executed"
 PARAMETERS = {

@@ -14,7 +14,8 @@ from palace.talking.words import words_of
 from tests.api.collector import collector
 from tests.rows import change, rows
 from tests.serving import Palace, start_palace
-from tests.talks import begin, end, new_pal, new_tool, once, say
+from tests.talks import begin, end, new_pal, new_tool, say
+from tests.waiting import once
 
 SCRIPT = {
     "rules": [
