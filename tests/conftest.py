@@ -7,10 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from tests import recording
 from tests.ports import kept_port
 from tests.serving import BACKEND, STOCK_FACE, Palace, start_palace
+
+# An example that takes long tells of a busy machine, and not of slow code.
+settings.register_profile("palace", settings(), deadline=None)
+settings.load_profile("palace")
 
 
 def pytest_sessionfinish() -> None:

@@ -40,7 +40,6 @@ def test_undo_of_any_revision_of_any_history_restores_the_document_exactly(palac
         derandomize=not NEW_HISTORIES,
         phases=[Phase.generate, Phase.shrink],
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(lambda: Histories(palace), settings=chosen)

@@ -18,7 +18,7 @@ from tests.media import jpeg
 from tests.postgres import new_database
 from tests.receiver import Receiver, receiver
 from tests.sites import site
-from tests.waiting import wait_until
+from tests.waiting import until, wait_until
 
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 CONVERSATIONS, TOLD = 12, 15
@@ -52,25 +52,29 @@ async def told(services: Services, about: str, there: Receiver) -> None:
         await services.store.transact(step)
 
 
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.mark.parametrize("senders", [2, 3])
 def test_each_callback_is_sent_once_and_in_order_whoever_sends_it(tmp_path, senders):
     async def scene(there):
+        running = []
+
+        def shares() -> list[float]:
+            return [services.meter.value("deliveries/delivered") for services in running]
+
         async with AsyncExitStack() as stack:
             database = new_database()
-            running = []
             for number in range(senders):
                 running.append(await opened(database, tmp_path / str(number)))
                 stack.push_async_callback(running[-1].store.close)
-            tasks = [asyncio.create_task(keep_delivering(services)) for services in running]
-            conversations = (told(running[n % senders], f"c{n}", there) for n in range(CONVERSATIONS))
-            await asyncio.gather(*conversations)
-            async with asyncio.timeout(60):
-                while await running[0].store.reading.webhooks.waiting():
-                    await asyncio.sleep(0.05)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            return [services.meter.value("deliveries/delivered") for services in running]
+            for services in running:
+                stack.push_async_callback(ended, asyncio.create_task(keep_delivering(services)))
+            await asyncio.gather(*(told(running[n % senders], f"c{n}", there) for n in range(CONVERSATIONS)))
+            await until(lambda: sum(shares()) >= CONVERSATIONS * TOLD)
+        return shares()
 
     with receiver() as there:
         shares = asyncio.run(scene(there))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.api.wire import DOCUMENTED, MERGE_PATCH, document, send, text_of
 from tests.serving import STOCK_FACE
 
-EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 PLACES = [
     "",

@@ -194,7 +194,7 @@ EDITS = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_publishing_a_rebased_draft_is_the_same_as_editing_the_published_one(
     api: httpx.Client, new_pal: NewPal, data: st.DataObject

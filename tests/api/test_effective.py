@@ -217,7 +217,7 @@ def test_what_changed_while_nothing_was_remembered_is_told_as_far_as_it_is_known
 
 # --- For random PALs --------------------------------------------------------------------------------------------------
 
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DEFAULT_LAYERS = {
     "transport": None,
     "sts": None,

@@ -47,7 +47,7 @@ def do(api: httpx.Client, a_set: str, ever: list[str], deed: str, where: int) ->
     return None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deeds)
 def test_whatever_happens_items_and_twins_say_the_same(api: httpx.Client, done: list[tuple[str, int]]) -> None:
     a_set = made(api, rule("a"), rule("b"))

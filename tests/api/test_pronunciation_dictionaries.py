@@ -65,7 +65,7 @@ def options(is_loose: bool) -> dict[str, bool]:
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=20)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(texts, st.tuples(texts, st.booleans()), max_size=8), st.booleans())
 def test_full_rules_round_trip_to_the_byte(api: httpx.Client, rules: dict[str, Any], is_phonetic: bool) -> None:
     kind = {"type": "ipa", "alphabet": "ipa"} if is_phonetic else {"type": "alias"}

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -174,6 +175,26 @@ def test_the_doctor_looks_at_the_database(filled, exported, folder, database):
     assert found.pop("durability") == ("problem" if is_careless else "ok")
     assert {"PostgreSQL", "schema", "connections", "latency", "clocks", "indexes"} <= set(found)
     assert set(found.values()) <= {"ok", "note"}
+
+
+SLOW_CLOCK = """CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$
+    DECLARE seen timestamptz := pg_catalog.clock_timestamp() + interval '{}';
+    BEGIN PERFORM pg_sleep(0.2); RETURN seen; END
+$$"""
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state"),
+    [("0", "ok"), ("1 hour", "problem"), ("-1 hour", "problem")],
+    ids=["right", "ahead", "behind"],
+)
+def test_a_database_that_is_slow_to_answer_has_no_other_time(folder, database, monkeypatch, ahead, state):
+    monkeypatch.setattr("palace.doctor.postgres_checks.MAY_BE_APART", 0.1)
+    found_first = f"ALTER DATABASE {urlsplit(database).path[1:]} SET search_path = slow, pg_catalog"
+    for sql in ("CREATE SCHEMA slow", SLOW_CLOCK.format(ahead), found_first):
+        ask(database, sql)
+    done = run("doctor", "--json", "--data", folder, "--database", database)
+    assert {it["name"]: it["state"] for it in json.loads(done.stdout)}["clocks"] == state
 
 
 def test_a_database_that_cannot_be_reached_is_told_without_the_password(folder, tmp_path):

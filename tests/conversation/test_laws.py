@@ -172,7 +172,7 @@ def play(call: Scene, step: Any) -> None:
             call.happens(step)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scripts, calls)
 def test_the_laws_hold_in_every_call(facts: dict[str, Any], played: list[Any]) -> None:
     call = staged(facts)
@@ -208,7 +208,7 @@ def check_speech(call: Scene) -> None:
     assert not speaking
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scripts, calls, st.lists(happenings, max_size=10))
 def test_after_the_end_nothing_happens(facts: dict[str, Any], before: list[Any], after: list[Any]) -> None:
     call = staged(facts)

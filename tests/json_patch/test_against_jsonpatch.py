@@ -41,13 +41,13 @@ def prove_agreement(document: Any, patch: list[dict[str, Any]]) -> None:
     assert json.dumps([document, patch]) == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(documents_with_patches())
 def test_both_libraries_agree_on_patches_that_fit_or_do_not(case: Case) -> None:
     prove_agreement(*case)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(documents_with_fitting_patches())
 def test_both_libraries_agree_on_long_patches_that_fit(case: Case) -> None:
     prove_agreement(*case)

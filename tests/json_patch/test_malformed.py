@@ -192,7 +192,7 @@ junk = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.dictionaries(st.sampled_from(["op", "path", "from", "value"]), junk), max_size=4))
 def test_every_operation_is_either_compiled_or_refused(patch: list[Any]) -> None:
     try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from palace.json_patch import PatchError, apply_patch, diff, equal, merge_patch, parse_pointer
 from tests.json_patch.strategies import documents, documents_with_fitting_patches, documents_with_patches, values
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=100)
 
 
 def plain_equal(a: Any, b: Any) -> bool:

@@ -145,14 +145,14 @@ def test_a_depth_no_decoder_can_follow_is_refused_whatever_the_limit() -> None:
     assert caught.value.code == "too_deep"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values, st.booleans(), st.sampled_from([None, 1]))
 def test_whatever_an_encoder_writes_is_read_as_it_was(value: Any, ascii_only: bool, indent: int | None) -> None:
     assert read_json(json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()) == value
     assert read_json(orjson.dumps(value)) == value
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     st.one_of(
         st.binary(max_size=20),

@@ -40,7 +40,7 @@ def request_for(template: str, method: str, x: object, y: object, more: dict[str
 
 
 @given(st.sampled_from(TEMPLATES), st.sampled_from(["GET", "POST"]), values, values, st.dictionaries(words, values))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_argument_changes_where_a_request_goes(
     template: str, method: str, x: object, y: object, more: dict[str, object]
 ) -> None:
@@ -59,7 +59,7 @@ def test_no_argument_changes_where_a_request_goes(
 
 
 @given(words, words)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_sent_in_a_query_is_what_was_given(x: str, y: str) -> None:
     request = request_for("https://tools.example:8443/a?q={x}", "GET", x, y, {})
     if request is not None:

@@ -23,7 +23,7 @@ from palace.revisions.changes import (
 from palace.revisions.history import UNBOUNDED
 from tests.json_patch.strategies import documents_with_fitting_patches, names, values
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=100)
 objects = st.dictionaries(names, values, max_size=5)
 places = st.lists(names, max_size=3).map(tuple)
 

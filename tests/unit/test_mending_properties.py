@@ -99,7 +99,7 @@ patches = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(PALS), patches)
 def test_a_corrected_patch_succeeds_and_nothing_else_is_touched(pal: StoredPal, patch: Any) -> None:
     async def check() -> None:
@@ -121,7 +121,7 @@ def test_a_corrected_patch_succeeds_and_nothing_else_is_touched(pal: StoredPal, 
     asyncio.run(check())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(PALS), st.lists(operations(), max_size=4))
 def test_a_leniently_mended_patch_succeeds_and_writes_what_was_sent(pal: StoredPal, patch: list[Any]) -> None:
     async def check() -> None:
