@@ -1,10 +1,12 @@
-"""What PostgreSQL says when it refuses something is passed on without the values that it quotes."""
+"""What PostgreSQL refuses fails alone, and what it says of it is passed on without the values that it quotes."""
+
+import asyncio
 
 import pytest
 
-from palace.storage import StorageFailure, Transaction
+from palace.storage import StorageFailure, Transaction, Use
 from palace.storage.postgres import PostgresStore
-from tests.storage.test_postgres import on, url
+from tests.storage.test_postgres import MINE, add_one, on, url
 
 __all__ = ["url"]
 
@@ -24,6 +26,19 @@ def test_a_value_that_no_column_can_hold_is_refused_and_not_quoted(url: str, alo
         with pytest.raises(StorageFailure):
             await store.reading.get("pal", "p2", TOO_LARGE)
         assert str(TOO_LARGE) not in str(found.value)
+
+    on(url, scene)
+
+
+def test_what_the_database_refuses_of_one_work_does_not_fail_the_others_of_its_group(url: str) -> None:
+    async def refused(tx: Transaction) -> None:
+        record = await tx.get("pal", "p2", MINE)
+        await tx.links.put_uses(record.seq, gone=[], new=[Use("pal", "no text: \ud800", "/face")])
+
+    async def scene(store: PostgresStore) -> None:
+        ends = await asyncio.gather(*map(store.transact, (add_one, refused, add_one)), return_exceptions=True)
+        assert isinstance(ends[1], StorageFailure)
+        assert sorted((ends[0], ends[2])) == [1, 2]
 
     on(url, scene)
 

@@ -10,7 +10,7 @@ import pytest
 from palace.storage import Record, SqliteStore, Unreadable
 from palace.storage.postgres import PostgresStore
 from tests.postgres import connected, server_url
-from tests.storage.test_postgres import on, url
+from tests.storage.test_postgres import KILL, on, url
 
 __all__ = ["url"]
 
@@ -43,7 +43,8 @@ def test_a_file_of_which_a_part_is_gone_is_unreadable(tmp_path: Path) -> None:
 def test_a_database_of_postgresql_that_is_gone_is_unreadable(url: str) -> None:
     async def scene(store: PostgresStore) -> None:
         name = urlsplit(url).path.removeprefix("/")
-        connected(server_url(), lambda it: it.execute(f"DROP DATABASE {name} WITH (FORCE)"))
+        connected(server_url(), lambda it: it.fetch(KILL, name))
+        connected(server_url(), lambda it: it.execute(f"ALTER DATABASE {name} RENAME TO {name}_gone"))
         for question in (store.reading.read("pal", "p1", 1), store.reading.list_keys()):
             with pytest.raises(Unreadable):
                 await question
