@@ -31,8 +31,8 @@ test: $(VENV)/installed-dev ## Run all tests but those of other people's clients
 test-postgres: $(VENV)/installed-dev ## Run once more, on PostgreSQL, all tests of the API and others that store something.
 	PALACE_TEST_DATABASE=postgres $(BIN)/pytest -q $(ON_POSTGRES)
 
-test-unit: $(VENV)/installed-dev ## Run the tests that start no server.
-	$(BIN)/pytest -q tests/unit tests/json_patch tests/conversation tests/talking tests/storage tests/architecture
+test-unit: $(VENV)/installed-dev ## Run the tests that start no server, on all processors (one minute).
+	$(BIN)/pytest -q -n auto tests/unit tests/json_patch tests/conversation tests/talking tests/architecture
 
 test-clients: $(VENV)/installed-clients $(CLIENTS)/installed ## Run unmodified clients of the Tavus API against the server.
 	$(BIN)/pytest -q tests/clients

@@ -350,7 +350,7 @@ def test_a_stored_value_never_appears_in_an_error(operation: dict[str, Any]) -> 
     assert SECRET not in repr(caught.value.problems) + str(caught.value)
 
 
-@pytest.mark.parametrize("document", [None, True, 5, "abc", [], {}, (1, 2), {1}, object()], ids=repr)
+@pytest.mark.parametrize("document", [None, True, 5, "abc", [], {}, (1, 2), {1}, object], ids=repr)
 @pytest.mark.parametrize("path", ["/a", "/0", "/-", "/a/b", ""])
 @pytest.mark.parametrize("op", ["add", "remove", "replace", "copy", "move", "test"])
 def test_nothing_but_patch_errors_leaves_the_engine(document: Any, path: str, op: str) -> None:
