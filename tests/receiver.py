@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.web import WebServer
 
 Answer = tuple[int, Mapping[str, str], bytes]
 OK: Answer = (200, {}, b"")
@@ -73,17 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    """Python's own is 5: more connections at once would be refused."""
-
-
 @contextmanager
 def receiver(port: int = 0, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """A server that runs while the context does."""
     handler = type("ReceiverHandler", (_Handler,), {})
-    server = _Server((host, port), handler)
+    server = WebServer((host, port), handler)
     handler.receiver = Receiver(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.web import WebServer
 
 Headers = Mapping[str, str]
 Answer = tuple[int, Headers, bytes] | Callable[["Handler"], None]
@@ -53,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 def site(host: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
     """A server that runs while the context does."""
     handler = type("SiteHandler", (Handler,), {})
-    server = ThreadingHTTPServer((host, port), handler)
+    server = WebServer((host, port), handler)
     server.daemon_threads = True
     handler.site = Site(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from tests.engines.model_server import Call, chunks_of
+from tests.web import WebServer
 
 Thought = tuple[str, Sequence[Call]] | int
 """What is said and called, or the status of an error."""
@@ -65,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
 def mind(think: Callable[[Any], Thought] | None = None) -> Iterator[Mind]:
     """A model that thinks while the context lasts."""
     handler = type("MindHandler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = WebServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     handler.mind = Mind(server.server_address[1])
     handler.mind.think = think or handler.mind.think

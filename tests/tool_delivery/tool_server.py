@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from palace.fetching import Fetcher
 from palace.tool_delivery import Delivered, Facts, Tokens, deliver
 from tests.api.test_fetching import ALLOWED, OUTSIDE, Names
 from tests.skipping import Skipping, run
+from tests.web import WebServer
 
 HOST = "tools.example"
 FACTS = Facts("c0123456789abcdef", "call_1", {"tavus_pal_id": "pabc"})
@@ -145,7 +146,7 @@ def silent(handler: Handler, _asked: Asked) -> None:
 def tool_server(pem: Path, address: str = OUTSIDE, port: int = 0) -> Iterator[ToolServer]:
     """A server that runs while the context does, with the certificate and the key in `pem`."""
     handler = type("ToolHandler", (Handler,), {})
-    server = ThreadingHTTPServer((address, port), handler)
+    server = WebServer((address, port), handler)
     server.daemon_threads = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
