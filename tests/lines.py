@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.waiting import once
+from tests.waiting import wait_until
 
 Frame = dict[str, Any]
 SECONDS = 20
@@ -118,4 +118,4 @@ def status(api: httpx.Client, conversation: Frame) -> tuple[str, str | None]:
 
 def wait_for_lines(client: httpx.Client, count: int) -> None:
     """Until the server knows of so many lines, and has stored that the others are gone."""
-    once(lambda: f"palace_lines_open {count}.0" in client.get("/metrics").text.splitlines())
+    wait_until(lambda: f"palace_lines_open {count}.0" in client.get("/metrics").text.splitlines())

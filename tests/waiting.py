@@ -10,21 +10,12 @@ SECONDS = 60
 T = TypeVar("T")
 
 
-def wait_until(is_so: Callable[[], Any], seconds: float = SECONDS) -> float:
-    """Wait until something is so, and tell how long that took."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, "it never came to be so"
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
-def once(there: Callable[[], T], seconds: float = SECONDS) -> T:
+def wait_until(there: Callable[[], T], seconds: float = SECONDS) -> T:
     """What there is, as soon as there is anything."""
     deadline = time.monotonic() + seconds
     while not (found := there()):
         assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return found
 
 

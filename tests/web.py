@@ -6,10 +6,12 @@ from typing import Any
 
 
 class WebServer(ThreadingHTTPServer):
-    """Says nothing of those who hang up. Python would print a traceback, at any moment of any test, and reading the
-    source for it is what CPython 3.11 cannot do in two threads at once (SystemError: recursion depth mismatch)."""
+    """Says nothing of those who hang up.
 
-    daemon_threads = True
+    Python would print a traceback at any moment of any test. It parses source for that, which CPython 3.11 cannot do in
+    two threads at once: a test that parses some may fail with SystemError.
+    """
+
     request_queue_size = 128
     """Python's own is 5: more connections at once would be refused."""
 

@@ -7,7 +7,7 @@ import httpx
 from tests.rows import change
 from tests.serving import start_palace
 from tests.talks import begin, new_pal
-from tests.waiting import once
+from tests.waiting import wait_until
 
 
 def status(client: httpx.Client, id: str) -> str:
@@ -24,7 +24,7 @@ def test_a_conversation_that_cannot_be_read_is_left_alone_and_the_others_end_in_
     of = "document IN (SELECT seq FROM documents WHERE id = ?)"
     assert change(data, f"UPDATE conversations SET state = ?, wake_at = '' WHERE {of}", b"no state", damaged) == 1
     with start_palace(data) as palace, palace.client() as client:
-        once(lambda: status(client, well) == "ended")
+        wait_until(lambda: status(client, well) == "ended")
         assert palace.log.read_text().count("could not look after a conversation ") == 1
         assert "no state" not in palace.log.read_text()
         assert client.get(f"/v2/conversations/{damaged}/respond").status_code == 503

@@ -20,7 +20,7 @@ from tests.receiver import Receiver, receiver
 from tests.rows import rows
 from tests.serving import Palace, start_palace
 from tests.talks import begin, end, new_pal, say
-from tests.waiting import once
+from tests.waiting import wait_until
 
 MANY = 50
 FLAGS = ("--pal-scripts", "--allow-private-addresses", "127.0.0.0/8", "--no-log-requests")
@@ -81,7 +81,7 @@ def talk_and_kill(palace: Palace, client: httpx.Client, hook: Receiver) -> list[
     talks = [Talk(begin(client, pal, callback_url=hook.url(f"/{number}"))) for number in range(MANY)]
     with ThreadPoolExecutor(MANY) as pool:
         done = [pool.submit(until_killed, client, talk, number) for number, talk in enumerate(talks)]
-        once(lambda: all(talk.acknowledged >= 2 and talk.seq for talk in talks))
+        wait_until(lambda: all(talk.acknowledged >= 2 and talk.seq for talk in talks))
         palace.kill()
         for one in done:
             one.result()
@@ -113,7 +113,7 @@ def check_goes_on(client: httpx.Client, talk: Talk, number: int) -> None:
 
 def check_callbacks(client: httpx.Client, talks: list[Talk], hook: Receiver) -> None:
     """Each is delivered, with the bytes that are stored; in order, apart from those that came twice."""
-    once(lambda: client.get("/v2/webhooks/deliveries?status=waiting").json()["total_count"] == 0, 60)
+    wait_until(lambda: client.get("/v2/webhooks/deliveries?status=waiting").json()["total_count"] == 0, 60)
     came: dict[str, list[bytes]] = defaultdict(list)
     told: dict[str, list[str]] = defaultdict(list)
     for call in hook.calls:
@@ -142,7 +142,9 @@ def test_after_a_kill_each_conversation_goes_on_by_itself_or_has_ended_and_every
             talks = talk_and_kill(palace, client, hook)
         with start_palace(data, *FLAGS) as palace, palace.client() as client:
             for talk in talks:  # What the model was writing is written anew, and heard by whoever comes back.
-                once(lambda talk=talk: client.get(f"/v2/conversations/{talk.id}/respond").json()["status"] == "ready")
+                wait_until(
+                    lambda talk=talk: client.get(f"/v2/conversations/{talk.id}/respond").json()["status"] == "ready"
+                )
             for number, talk in enumerate(talks):
                 check_goes_on(client, talk, number)
             check_callbacks(client, talks, hook)

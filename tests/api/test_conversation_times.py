@@ -7,7 +7,7 @@ import pytest
 
 from tests.lines import Frame, begun, line, status, wait_for_lines
 from tests.serving import Palace, start_palace
-from tests.waiting import once
+from tests.waiting import wait_until
 
 STOCK_PAL = "pb87e71797da"
 ABSENT, LEFT, MAX_CALL = (
@@ -42,7 +42,7 @@ def still_active(client: httpx.Client, conversation: Frame, seconds: float) -> N
 def ends(client: httpx.Client, conversation: Frame, seconds: float, reason: str) -> None:
     """So much later it ends."""
     advance(client, seconds)
-    once(lambda: status(client, conversation) == ("ended", reason))
+    wait_until(lambda: status(client, conversation) == ("ended", reason))
 
 
 def call(client: httpx.Client, chat: bool = False, **properties: int) -> Frame:

@@ -14,7 +14,7 @@ from tests.media import jpeg
 from tests.rows import rows
 from tests.serving import Palace, start_palace
 from tests.sites import Handler, site
-from tests.waiting import once
+from tests.waiting import wait_until
 
 PAL = "/v2/pals/pcb7a34da5fe"
 FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
@@ -23,7 +23,7 @@ FLAGS = ("--allow-private-addresses", "127.0.0.0/8")
 def told_to_end(palace: Palace) -> None:
     """SIGTERM, and the server has heard it."""
     palace.process.terminate()
-    once(lambda: "draining" in palace.log.read_text())
+    wait_until(lambda: "draining" in palace.log.read_text())
 
 
 def is_listening(palace: Palace) -> bool:
@@ -83,9 +83,9 @@ def test_requests_in_flight_are_finished_and_their_connections_closed(tmp_path: 
     with start_palace(tmp_path / "data") as palace, ThreadPoolExecutor(5) as pool:
         asked = [pool.submit(ask, palace) for _ in range(5)]
         with palace.client() as client:
-            once(lambda: "palace_requests_in_flight 6.0" in client.get("/metrics").text)
+            wait_until(lambda: "palace_requests_in_flight 6.0" in client.get("/metrics").text)
         palace.process.terminate()
-        once(lambda: not is_listening(palace))
+        wait_until(lambda: not is_listening(palace))
         time.sleep(0.5)  # In which a server that waits for nobody would be gone.
         go_on.set()
         answers = [one.result() for one in asked]
@@ -103,9 +103,9 @@ def test_a_job_is_let_go_of_at_once_and_that_was_no_attempt(tmp_path: Path) -> N
         wanted = {"train_image_url": pictures.url("/a.jpg", "127.0.0.1"), "voice_name": "calm-alto"}
         with start_palace(tmp_path / "data", "--drain-seconds", "60", *FLAGS) as palace, palace.client() as client:
             face = created(client, **wanted)
-            once(lambda: pictures.asked)
+            wait_until(lambda: pictures.asked)
             told_to_end(palace)
-            once(lambda: rows(palace.data, "SELECT state, attempts FROM jobs") == [("waiting", 0)])
+            wait_until(lambda: rows(palace.data, "SELECT state, attempts FROM jobs") == [("waiting", 0)])
             assert palace.stop() == 0
         pictures.pages["/a.jpg"] = (200, {"content-type": "image/jpeg"}, jpeg(100, 100))
         with start_palace(tmp_path / "data", *FLAGS) as palace, palace.client() as client:

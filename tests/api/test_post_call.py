@@ -16,7 +16,7 @@ from tests.serving import Palace
 from tests.talks import begin, calls, end, events, new_pal, new_tool, say, talking_palace
 from tests.thinking import Mind, mind
 from tests.tool_delivery.tool_server import HOST, Asked, Handler, ToolServer, tool_server
-from tests.waiting import once
+from tests.waiting import wait_until
 
 EXECUTED = "application.post_call_action_executed"
 PARAMETERS = {
@@ -99,7 +99,7 @@ def held(api: httpx.Client, tool: str, *texts: str, **members: Any) -> str:
 
 
 def executed(api: httpx.Client, conversation: str, seconds: float = 30) -> Any:
-    [event] = once(lambda: events(api, conversation, EXECUTED), seconds)
+    [event] = wait_until(lambda: events(api, conversation, EXECUTED), seconds)
     return event
 
 
@@ -127,7 +127,7 @@ def test_it_is_told_to_the_callback_url_and_stands_in_verbose_reading_and_among_
     tool = action(api, tools)
     conversation = held(api, tool, "Room 7, please.", callback_url=hook.url("/hook?token=t"))
     event = executed(api, conversation)
-    called = once(lambda: [call.said for call in hook.calls if call.said["event_type"] == EXECUTED])
+    called = wait_until(lambda: [call.said for call in hook.calls if call.said["event_type"] == EXECUTED])
     assert called[0]["properties"] == event
     envelope = {name: called[0][name] for name in ("conversation_id", "webhook_url", "message_type")}
     wanted = {"conversation_id": conversation, "webhook_url": hook.url("/hook?token=t"), "message_type": "application"}
@@ -155,7 +155,7 @@ def test_where_every_argument_is_fixed_no_model_is_asked(api, tools, thinking):
 
 def test_without_a_dialogue_nothing_is_done(api, tools, thinking, hook):
     silent = held(api, action(api, tools), callback_url=hook.url(), custom_greeting="Good evening.")
-    once(lambda: [call for call in hook.calls if call.said["event_type"] == "application.transcription_ready"])
+    wait_until(lambda: [call for call in hook.calls if call.said["event_type"] == "application.transcription_ready"])
     talked = held(api, action(api, tools), "Hello.")
     executed(api, talked)
     assert events(api, silent, EXECUTED) == calls(api, silent) == []
@@ -219,7 +219,7 @@ def test_each_action_of_a_pal_is_carried_out_by_itself(api, tools, thinking):
     conversation = begin(api, new_pal(api, save, other))
     say(api, conversation, "Hello.")
     end(api, conversation)
-    found = once(lambda: (found := events(api, conversation, EXECUTED)) and len(found) == 2 and found)
+    found = wait_until(lambda: (found := events(api, conversation, EXECUTED)) and len(found) == 2 and found)
     assert sorted(one["tool_name"] for one in found) == ["save", "save_too"]
     assert sorted(one.path for one in tools.asked) == ["/other", "/save"]
 

@@ -15,7 +15,7 @@ from tests.api.collector import collector
 from tests.rows import change, rows
 from tests.serving import Palace, start_palace
 from tests.talks import begin, end, new_pal, new_tool, say
-from tests.waiting import once
+from tests.waiting import wait_until
 
 SCRIPT = {
     "rules": [
@@ -65,7 +65,7 @@ def with_a_room(api: httpx.Client, pal: str, seconds: float = 0.2) -> str:
     result = {"tool_call_id": waiting["tool_calls"][0]["tool_call_id"], "output": "Room 7."}
     message = {"event_type": "conversation.tool_result", "properties": result}
     assert api.post(f"/v2/conversations/{conversation}/messages", json=message).status_code == 200
-    once(lambda: seen(api, conversation, "turns")["data"])
+    wait_until(lambda: seen(api, conversation, "turns")["data"])
     return conversation
 
 
@@ -266,10 +266,10 @@ def test_after_a_hard_delete_no_byte_of_what_was_said_is_in_the_files(tmp_path):
         end(api, kept)
         assert texts_left(palace.data, "text-of-1", "text-of-2") == ["text-of-1", "text-of-2"]
         again = api.post(f"/v2/pals/{pal}/rehearsals", json={"conversation_id": gone}).json()["rehearsal_id"]
-        once(lambda: api.get(f"/v2/pals/{pal}/rehearsals/{again}").json()["status"] == "completed")
+        wait_until(lambda: api.get(f"/v2/pals/{pal}/rehearsals/{again}").json()["status"] == "completed")
         assert api.delete(f"/v2/conversations/{gone}?hard=true").status_code == 204
         assert api.get(f"/v2/pals/{pal}/rehearsals").json()["data"] == []
-        once(lambda: not texts_left(palace.data, "text-of-1", "name-of-1", "context-of-1"), 20)
+        wait_until(lambda: not texts_left(palace.data, "text-of-1", "name-of-1", "context-of-1"), 20)
         assert texts_left(palace.data, "text-of-2", "name-of-2") == ["text-of-2", "name-of-2"]
         assert seen(api, kept, "transcript")["data"]
         assert {one["conversation_id"] for one in api.get("/v2/webhooks/deliveries").json()["data"]} == {kept}
@@ -291,7 +291,7 @@ def test_after_restore_days_and_after_keep_conversations_days_nothing_is_left_ei
         change(data, "UPDATE documents SET updated_at = '2026-01-01T00:00:00.000000Z' WHERE id = ?", id)
     with start_palace(data, *flags) as palace, palace.client() as api:
         texts = [f"text-of-{number}" for number in range(1, 5)]
-        once(lambda: texts_left(data, *texts) == texts[2:], 20)
+        wait_until(lambda: texts_left(data, *texts) == texts[2:], 20)
         listed = {one["conversation_id"] for one in api.get("/v2/conversations").json()["data"]}
         assert listed == {kept, going_on}
         assert seen(api, going_on, "transcript")["status"] == "active"
@@ -329,7 +329,7 @@ def test_a_turn_is_a_span_with_each_question_to_the_model_and_each_call_below_it
                 pal = new_pal(api, tool, layers=SCRIPTED)
                 conversation = with_a_room(api, pal, 0.1)
             span = sent.span("turn")
-            once(lambda: len([one for one in sent.spans if one.parent == span.id]) == 3)
+            wait_until(lambda: len([one for one in sent.spans if one.parent == span.id]) == 3)
         below = sorted((one for one in sent.spans if one.parent == span.id), key=lambda one: one.started)
         assert (span.parent, span.attributes["palace.conversation"]) == ("", conversation)
         assert (span.attributes["palace.pal"], span.attributes["palace.pal_revision"]) == (pal, 1)
